@@ -1,0 +1,212 @@
+/* weir.h — a pool of models held at a machine's memory level, as a C library.
+ *
+ *     struct weir *w = weir_open(&(struct weir_options){ .size = sizeof(struct weir_options) }, &err);
+ *     weir_control(w, "{\"op\":\"register\",\"name\":\"mini\",\"path\":\"/models/mini\"}", …);
+ *     struct weir_input text = { .size = sizeof text, .kind = WEIR_INPUT_TEXT, .data = "hello", .bytes = 5 };
+ *     struct weir_embed embed = { .size = sizeof embed, .inputs = &text, .count = 1 };
+ *     weir_submit(w, &(struct weir_request){ .size = sizeof(struct weir_request),
+ *         .capability = WEIR_TEXT_EMBEDDING, .operation = WEIR_EMBED, .model = "mini",
+ *         .callbacks = &callbacks, .input = &embed }, &err);
+ *     while (!done)
+ *         weir_step(w, -1, &err);
+ *     weir_close(w);
+ *
+ * Every struct begins with its size (error.h's is exempt); whatever else is zero means its default.
+ * All calls come from one thread. Inside callbacks submit, cancel, credit and control are legal,
+ * step and close are not. The library installs no signal handler and reaps only its own children. */
+#ifndef WEIR_H
+#define WEIR_H
+
+#include "weir/capability.h"
+#include "weir/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define WEIR_API __attribute__((visibility("default")))
+
+struct weir;
+
+enum weir_log_level { WEIR_LOG_DEBUG, WEIR_LOG_INFO, WEIR_LOG_WARN, WEIR_LOG_ERROR };
+
+/* One named limit of docs/reference.md: "queue_jobs", 1024. */
+struct weir_limit {
+    const char *name;
+    int64_t value;
+};
+
+struct weir_options {
+    size_t size;
+    const char *worker;    /* folder of the worker programs; NULL: $WEIR_WORKER, beside the
+                               executable, libexecdir */
+    uint64_t memory_bytes; /* budget for models; 0: max(80 % of the machine - 2 GiB, half of it) */
+    uint32_t memory_percent; /* instead: a share of the machine, 1 to 100 */
+    uint32_t threads;        /* compute threads of all workers together; 0: the cores */
+    uint32_t max_workers;    /* a model; 0: 4 */
+    uint32_t min_workers;    /* a model; kept loaded from registration on */
+    int64_t idle_ms;         /* one worker leaves each time its model was quiet so long; 0: 60 s */
+    int64_t idle_label_ms; /* quiet time after which a worker is called Idle; 0: 30 s or idle_ms */
+    const struct weir_limit *limits;
+    size_t limits_count;
+    void (*log)(void *context, enum weir_log_level level, const char *line);
+    void *log_context;
+    /* Every transition and decision as one JSON object. Borrowed for the call. */
+    void (*on_event)(void *context, const char *json, size_t bytes);
+    void *event_context;
+};
+
+enum weir_priority {
+    WEIR_PRIORITY_NORMAL, /* zero is the default */
+    WEIR_PRIORITY_CRITICAL,
+    WEIR_PRIORITY_HIGH,
+    WEIR_PRIORITY_LOW,
+    WEIR_PRIORITY_BATCH
+};
+
+enum weir_input_kind { WEIR_INPUT_TEXT, WEIR_INPUT_IDS, WEIR_INPUT_IMAGE };
+
+struct weir_input {
+    size_t size;
+    enum weir_input_kind kind;
+    const void
+        *data; /* text: UTF-8; ids: int32_t in the machine's order; image: the encoded file */
+    size_t bytes;
+};
+
+/* WEIR_EMBED: 0 to 2048 inputs to as many vectors, in order. */
+struct weir_embed {
+    size_t size;
+    const struct weir_input *inputs;
+    size_t count;
+    bool truncate;       /* cut an overlong input instead of refusing it */
+    uint32_t dimensions; /* 0: all; else cut to so many and normalised again */
+};
+
+/* WEIR_TOKENIZE: texts to ids, and WEIR_DETOKENIZE: ids to texts. */
+struct weir_tokenize {
+    size_t size;
+    const struct weir_input *inputs;
+    size_t count;
+    bool no_special_tokens; /* tokenize: leave out what the model's tokenizer would add */
+};
+
+/* WEIR_GENERATE: a prompt to text, streamed. */
+struct weir_generate {
+    size_t size;
+    struct weir_input prompt;
+    uint32_t tokens_max; /* 0: the model's own end */
+};
+
+/* One answer or a piece of one. Everything is borrowed for the call. */
+struct weir_output {
+    size_t size;
+    enum weir_operation operation;
+    /* EMBED, all at once: row r is vectors[r * dim] … and came from input r. */
+    const float *vectors;
+    size_t rows;
+    size_t dim;
+    const uint32_t *tokens;    /* rows: tokens of each input, as the model read it */
+    const uint32_t *truncated; /* indexes of inputs that were cut */
+    size_t truncated_count;
+    /* TOKENIZE, all at once: text r has ids[starts[r]] … ids[starts[r + 1] - 1], with as many pieces. */
+    const int32_t *ids;
+    const struct weir_input *pieces;
+    const size_t *starts; /* rows + 1 */
+    /* DETOKENIZE (one call an input, in order) and GENERATE (one call a piece). */
+    const char *text;
+    size_t bytes;
+};
+
+struct weir_end {
+    size_t size;
+    struct weir_error error; /* code WEIR_OK: the request succeeded */
+    uint64_t input_tokens;
+    uint64_t output_tokens;
+    int64_t queued_ms; /* accepted until given to a worker, the last time */
+    int64_t total_ms;
+};
+
+/* on_end comes exactly once and last; no callback comes before weir_submit returned. */
+struct weir_callbacks {
+    size_t size;
+    void (*on_output)(void *context, uint64_t id, const struct weir_output *output);
+    void (*on_progress)(void *context, uint64_t id, uint32_t step,
+                        uint32_t steps); /* may be NULL */
+    void (*on_end)(void *context, uint64_t id, const struct weir_end *end);
+};
+
+#define WEIR_FLAG_OWN_CREDIT                                                                       \
+    1u /* the caller returns credit by weir_credit; else it is returned at once */
+
+/* Pointers are borrowed until weir_submit returns; callbacks until on_end. */
+struct weir_request {
+    size_t size;
+    enum weir_capability capability;
+    enum weir_operation operation;
+    const char *model;
+    const char *client; /* who asks, for fairness; NULL: nobody in particular */
+    const char *id;     /* the caller's own name for it, for logs and events; may be NULL */
+    enum weir_priority priority;
+    uint32_t flags;
+    int64_t deadline_ms;   /* from now; 0: the limit `deadline_ms` */
+    int64_t keep_alive_ms; /* reserved: must be 0 */
+    uint64_t affinity;     /* hash of the conversation, or 0 */
+    const struct weir_callbacks *callbacks;
+    void *context;
+    const void *input; /* struct weir_embed, … by operation; NULL for WEIR_LOAD */
+};
+
+/* NULL and a filled err on failure. Starts no process. */
+WEIR_API struct weir *weir_open(const struct weir_options *options, struct weir_error *err);
+
+/* Ends every request with WEIR_SHUTTING_DOWN, kills and reaps every worker; may block for the reap. */
+WEIR_API void weir_close(struct weir *w);
+
+/* The request's id, never 0; 0 is a refusal without any callback. */
+WEIR_API uint64_t weir_submit(struct weir *w, const struct weir_request *request,
+                              struct weir_error *err);
+
+/* The request ends with WEIR_CANCELLED; false when there is none of that id any more. */
+WEIR_API bool weir_cancel(struct weir *w, uint64_t id);
+
+/* Gives back credit for outputs that the caller has got rid of (WEIR_FLAG_OWN_CREDIT). */
+WEIR_API bool weir_credit(struct weir *w, uint64_t id, uint32_t events, uint64_t bytes);
+
+/* Readable whenever weir_step has something to do; after submit, cancel, credit and control it is
+ * until the next weir_step. For any poll, epoll or event library. */
+WEIR_API int weir_fd(struct weir *w);
+
+/* Does what is due; waits up to timeout_ms for something to do (-1: for ever, 0: not at all). */
+WEIR_API enum weir_code weir_step(struct weir *w, int timeout_ms, struct weir_error *err);
+
+/* Takes one JSON object {"op":…}, answers one; never blocks. The answer is borrowed until the next
+ * weir_control or weir_close, NUL-terminated; *answer_bytes (may be NULL) is its length.
+ *
+ *   {"op":"register","name":N,"path":P, optional "max_workers","min_workers","idle_ms",
+ *    "idle_label_ms","slots","context","truncate"}   returns at once; requests queue behind inspection
+ *   {"op":"unregister","name":N}    its workers drain; ends with an event
+ *   {"op":"unload","name":N}        likewise, but it stays registered
+ *   {"op":"status"}                 the object of GET /weir/v1/status
+ *   {"op":"models"}                 {"models":[{"name","capabilities","problem","inspected","architecture",
+ *                                   "tokens_max","dim"}]}
+ *   {"op":"drain","limit_ms":N}     refuse new requests, finish what runs, then every worker leaves
+ *   {"op":"drained"}                {"drained":bool}: no request and no process is left
+ */
+WEIR_API enum weir_code weir_control(struct weir *w, const char *json, size_t bytes,
+                                     const char **answer, size_t *answer_bytes,
+                                     struct weir_error *err);
+
+WEIR_API const char *weir_code_name(enum weir_code code);
+WEIR_API const char *weir_capability_name(enum weir_capability capability);
+WEIR_API const char *weir_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

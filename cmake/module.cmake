@@ -51,7 +51,7 @@ function(weir_module_tests)
             add_executable(test-${module}-${file} ${source})
             target_link_libraries(test-${module}-${file} weir_${module} ${CMOCKA_LIBRARY})
             target_compile_definitions(test-${module}-${file} PRIVATE
-                WEIR_FIXTURES="${CMAKE_SOURCE_DIR}/tests/fixtures")
+                WEIR_FIXTURES="${CMAKE_SOURCE_DIR}/tests/fixtures" WEIR_BIN="${CMAKE_BINARY_DIR}/bin")
             add_test(NAME ${module}.${file} COMMAND test-${module}-${file})
             set_tests_properties(${module}.${file} PROPERTIES TIMEOUT 120 LABELS unit)
         endforeach()

@@ -188,7 +188,7 @@ WEIR_API enum weir_code weir_step(struct weir *w, int timeout_ms, struct weir_er
  * weir_control or weir_close, NUL-terminated; *answer_bytes (may be NULL) is its length.
  *
  *   {"op":"register","name":N,"path":P, optional "max_workers","min_workers","idle_ms",
- *    "idle_label_ms","slots","context","truncate"}   returns at once; requests queue behind inspection
+ *    "idle_label_ms","slots","context"}   returns at once; requests queue behind inspection
  *   {"op":"unregister","name":N}    its workers drain; ends with an event
  *   {"op":"unload","name":N}        likewise, but it stays registered
  *   {"op":"status"}                 the object of GET /weir/v1/status

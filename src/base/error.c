@@ -28,8 +28,8 @@ enum weir_code weir_fail(struct weir_error *err, enum weir_code code, const char
 {
     if (err == NULL)
         return code;
-    /* Made aside, since an argument may be the text that is there. Zeroed to its end, since all of it
-     * crosses the wire. */
+    /* Made aside, since an argument may be the text that is there. Zeroed to its end, since all
+     * of it crosses the wire. */
     struct weir_error fresh = { .code = code, .index = -1 };
     va_list args;
     va_start(args, format);

@@ -53,9 +53,9 @@ static enum weir_code fail_no_memory(const char *path, size_t bytes, struct weir
     return weir_fail(err, WEIR_INVALID, "no memory for the %zu bytes of '%s'", bytes, path);
 }
 
-/* Reads to the end whatever the size says: files of /proc say 0, others grow meanwhile. A full buffer
- * is not proof of the end, so one byte more is asked for aside; it also tells a file that just fits
- * from one that is too large. */
+/* Reads to the end whatever the size says: files of /proc say 0, others grow meanwhile. A full
+ * buffer is not proof of the end, so one byte more is asked for aside; it also tells a file that
+ * just fits from one that is too large. */
 static enum weir_code read_all(int fd, const char *path, struct buffer *out, struct weir_error *err)
 {
     for (;;) {
@@ -127,8 +127,8 @@ static int create_beside(const char *path, char *name, size_t room)
     return -1;
 }
 
-/* A rename alone may reach the disk before the bytes do, so they are synced first. The rename itself
- * may be lost with the power; then the old file is there, which is what was promised. */
+/* A rename alone may reach the disk before the bytes do, so they are synced first. The rename
+ * itself may be lost with the power; then the old file is there, which is what was promised. */
 static int write_and_rename(int fd, const char *name, const char *path, const void *data,
                             size_t bytes)
 {

@@ -9,11 +9,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Appends the file to `out`, whose ceiling bounds it. WEIR_INVALID names the path and what happened;
- * then `out` has what it had. */
+/* Appends the file to `out`, whose ceiling bounds it. WEIR_INVALID names the path and what
+ * happened; then `out` has what it had. */
 enum weir_code file_read(const char *path, struct buffer *out, struct weir_error *err);
-/* Writes beside the path, syncs, renames: the old file or the new one, never half. The mode of an old
- * file is kept. WEIR_INTERNAL names the path and what happened. */
+/* Writes beside the path, syncs, renames: the old file or the new one, never half. The mode of
+ * an old file is kept. WEIR_INTERNAL names the path and what happened. */
 enum weir_code file_write_atomic(const char *path, const void *data, size_t bytes,
                                  struct weir_error *err);
 bool file_exists(const char *path);
@@ -21,7 +21,8 @@ bool file_is_folder(const char *path);
 /* "folder/name", caller frees with mem_free. */
 char *file_join(const char *folder, const char *name);
 
-/* A file mapped read-only; an empty file or one that is not regular is WEIR_INVALID. Unmapped by file_unmap; zeroed struct is "nothing mapped". */
+/* A file mapped read-only; an empty file or one that is not regular is WEIR_INVALID. Unmapped by
+ * file_unmap; zeroed struct is "nothing mapped". */
 struct file_map {
     const uint8_t *data;
     size_t size;

@@ -63,7 +63,7 @@ static int decimal_exponent(float v)
 }
 
 /* The digits end at `end`; returns how many. */
-static size_t put_digits_before(char *end, uint64_t digits)
+static size_t put_digits_before(char *end, int64_t digits)
 {
     static const char pairs[] = "00010203040506070809101112131415161718192021222324"
                                 "25262728293031323334353637383940414243444546474849"
@@ -94,20 +94,21 @@ static size_t put_scientific(char *out, const char *text, size_t n, int point)
     if (point < 1)
         *to++ = '-';
     char exponent[4];
-    const size_t len = put_digits_before(exponent + sizeof(exponent), (uint64_t)abs(point - 1));
+    const size_t len = put_digits_before(exponent + sizeof(exponent), abs(point - 1));
     memcpy(to, exponent + sizeof(exponent) - len, len);
     return (size_t)(to - out) + len;
 }
 
 /* digits × 10^exponent: plain where that is short. */
-static size_t put_decimal(char *out, uint64_t digits, int exponent)
+static size_t put_decimal(char *out, int64_t digits, int exponent)
 {
     enum { END = 16 };
     while (digits % 10 == 0) {
         digits /= 10;
         exponent++;
     }
-    /* Copies of a fixed size cost less than exact ones; what they put behind the end does not count. */
+    /* Copies of a fixed size cost less than exact ones; what they put behind the end does not
+     * count. */
     char text[2 * END] = { 0 };
     const size_t n = put_digits_before(text + END, digits);
     const char *const first = text + END - n;
@@ -139,29 +140,30 @@ struct candidate {
     int exponent; /* decimal, of the first digit */
 };
 
-/* The number of so many digits that is nearest to the float, without its decimal point, or 0 if it
- * does not read back. With k digits behind the point, m is a whole number below 2^53 and 10^k is exact
- * in a double, so m / 10^k is the rounded value of the decimal text. Rounding keeps order and the
- * bounds are doubles: if the quotient lies strictly between them then so does the text, and every
- * reader gets the float. How m was found does not matter to that proof. */
-static uint64_t digits_that_read_back(const struct candidate *c, int digits)
+/* The number of so many digits that is nearest to the float, without its decimal point, or 0 if
+ * it does not read back. With k digits behind the point, m is a whole number below 2^53 and 10^k
+ * is exact in a double, so m / 10^k is the rounded value of the decimal text. Rounding keeps
+ * order and the bounds are doubles: if the quotient lies strictly between them then so does the
+ * text, and every reader gets the float. How m was found does not matter to that proof. */
+static int64_t digits_that_read_back(const struct candidate *c, int digits)
 {
     const int k = digits - 1 - c->exponent;
     const double scaled = k >= 0 ? c->value * powers[k] : c->value / powers[-k];
-    const uint64_t m = (uint64_t)(scaled + 0.5);
+    const int64_t m = (int64_t)(scaled + 0.5);
     const double back = k >= 0 ? (double)m / powers[k] : (double)m * powers[-k];
     return back > c->bounds.below && back < c->bounds.above ? m : 0;
 }
 
-/* The quick way, for what embeddings are made of: most need 8 digits, some 7, few 9 or at most 6. Any
- * number of at most 6 digits is found with 6, as their zeros are dropped. 0 if the way ends. */
+/* The quick way, for what embeddings are made of: most need 8 digits, some 7, few 9 or at most
+ * 6. Any number of at most 6 digits is found with 6, as their zeros are dropped. 0 if the way
+ * ends. */
 static size_t put_float_quickly(char *out, float v)
 {
     const struct candidate c = { (double)v, bounds_of(v), decimal_exponent(v) };
     int digits = 7;
-    uint64_t m = digits_that_read_back(&c, digits);
+    int64_t m = digits_that_read_back(&c, digits);
     if (m != 0) {
-        const uint64_t fewer = digits_that_read_back(&c, 6);
+        const int64_t fewer = digits_that_read_back(&c, 6);
         if (fewer != 0) {
             digits = 6;
             m = fewer;

@@ -95,7 +95,8 @@ static void moves_whole_lists(void **state)
     assert_true(list_empty(&to));
 }
 
-/* The idiom for bodies that remove and add: each member is met once, though it goes back at once. */
+/* The idiom for bodies that remove and add: each member is met once, though it goes back at
+ * once. */
 static void a_moved_list_can_be_walked_while_it_changes(void **state)
 {
     (void)state;

@@ -3,9 +3,10 @@
 #include "base/check.h"
 #include "base/mem.h"
 
-/* Open addressing with linear probing. An entry stands at the place its hash asks for or, if that is
- * taken, as near behind it as there was room; between the two no slot is empty. Removal keeps this
- * true by moving later entries forward, so there are no tombstones and a map never wears out. */
+/* Open addressing with linear probing. An entry stands at the place its hash asks for or, if
+ * that is taken, as near behind it as there was room; between the two no slot is empty. Removal
+ * keeps this true by moving later entries forward, so there are no tombstones and a map never
+ * wears out. */
 struct map_slot {
     struct str key;
     void *value; /* NULL: empty */

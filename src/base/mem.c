@@ -7,8 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The product, and at least one byte, so that NULL always means failure. False on overflow, which is
- * decided here because sanitizers end the program when calloc is asked for the impossible. */
+/* The product, and at least one byte, so that NULL always means failure. False on overflow,
+ * which is decided here because sanitizers end the program when calloc is asked for the
+ * impossible. */
 static bool bytes_of(size_t count, size_t size, size_t *out_bytes)
 {
     if (size != 0 && count > PTRDIFF_MAX / size)

@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
-/* The published first numbers of the two generators: splitmix64 with seed 1234567 is the state after
- * seeding, xoshiro256** with the state 1, 2, 3, 4 is what follows. */
+/* The published first numbers of the two generators: splitmix64 with seed 1234567 is the state
+ * after seeding, xoshiro256** with the state 1, 2, 3, 4 is what follows. */
 static void gives_the_published_numbers(void **state)
 {
     (void)state;

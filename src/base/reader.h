@@ -31,7 +31,8 @@ const uint8_t *reader_bytes(struct reader *r, size_t n); /* borrowed from data; 
 struct str reader_str(struct reader *r);                 /* u32 length, then the bytes; borrowed */
 void reader_fail(struct reader *r, const char *problem); /* a value that was read is out of range */
 bool reader_ok(const struct reader *r);
-/* True when nothing failed and nothing is left; else fills err (WEIR_INVALID) naming what and where. */
+/* True when nothing failed and nothing is left; else fills err (WEIR_INVALID) naming what and
+ * where. */
 bool reader_done(const struct reader *r, struct weir_error *err);
 
 #endif

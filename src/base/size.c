@@ -73,8 +73,8 @@ static bool split_quantity(struct str s, struct str *whole, struct str *fraction
     return whole->len > 0;
 }
 
-/* whole.fraction × factor, rounded down. Digit by digit from the last one: floors of tenths compose,
- * so the result is exact for any number of digits, and no step passes 10 × factor. */
+/* whole.fraction × factor, rounded down. Digit by digit from the last one: floors of tenths
+ * compose, so the result is exact for any number of digits, and no step passes 10 × factor. */
 static bool quantity(struct str whole, struct str fraction, uint64_t factor, uint64_t *out)
 {
     uint64_t part = 0;
@@ -129,7 +129,8 @@ enum weir_code size_parse_duration(const char *text, int64_t bare_unit_ms, int64
     return WEIR_OK;
 }
 
-/* Whole amounts and those of three digits have no decimal: "6 GiB" is exact, "6.0 GiB" is about that. */
+/* Whole amounts and those of three digits have no decimal: "6 GiB" is exact, "6.0 GiB" is about
+ * that. */
 const char *size_format(uint64_t bytes, struct size_text *out)
 {
     static const char *const names[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
@@ -145,8 +146,8 @@ const char *size_format(uint64_t bytes, struct size_text *out)
         snprintf(out->text, sizeof(out->text), "%llu %s", (unsigned long long)whole, names[unit]);
         return out->text;
     }
-    /* Tenths, rounded to nearest; 10 EiB and a half still fit 64 bits. What would read "1024" belongs
-     * to the next unit. */
+    /* Tenths, rounded to nearest; 10 EiB and a half still fit 64 bits. What would read "1024"
+     * belongs to the next unit. */
     uint64_t tenths = whole * 10 + (rest * 10 + factor / 2) / factor;
     if (tenths + 5 >= 10240 && unit + 1 < ARRAY_COUNT(names)) {
         tenths = 10;

@@ -128,8 +128,8 @@ static size_t skip_digits(struct str s, size_t at)
     return at;
 }
 
-/* Sign, digits with at most one point among or around them, exponent: narrower than strtod, which also
- * takes white space, hexadecimal, "inf" and "nan". */
+/* Sign, digits with at most one point among or around them, exponent: narrower than strtod,
+ * which also takes white space, hexadecimal, "inf" and "nan". */
 static bool is_decimal_number(struct str s)
 {
     size_t at = s.len > 0 && (s.data[0] == '-' || s.data[0] == '+') ? 1 : 0;

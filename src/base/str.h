@@ -35,7 +35,8 @@ void str_print(char *out, size_t room, const char *format, ...)
 void str_vprint(char *out, size_t room, const char *format, va_list args)
     __attribute__((format(printf, 3, 0)));
 
-/* Offset of the first byte that is not part of well-formed UTF-8 (Unicode 15, table 3-7), or s.len. */
+/* Offset of the first byte that is not part of well-formed UTF-8 (Unicode 15, table 3-7), or
+ * s.len. */
 size_t str_utf8_valid(struct str s);
 
 #endif

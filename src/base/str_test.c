@@ -89,17 +89,16 @@ static void reads_doubles(void **state)
         const char *text;
         double value;
     } good[] = {
-        {"0",                                                                               0                     },
-        { "-1.5",                                                                           -1.5                  },
-        { "+2",                                                                             2                     },
-        { ".5",                                                                             0.5                   },
-        { "5.",                                                                             5                     },
-        { "1e3",                                                                            1000                  },
-        { "1E-2",                                                                           0.01                  },
-        { "1.7976931348623157e308",                                                         1.7976931348623157e308},
-        { "1e-400",                                                                         0                     },
-        { "0.1",                                                                            0.1                   },
-        { "0.1000000000000000000000000000000000000000000000000000000000000000000000000001", 0.1                   },
+        {"0",                       0                     },
+        { "-1.5",                   -1.5                  },
+        { "+2",                     2                     },
+        { ".5",                     0.5                   },
+        { "5.",                     5                     },
+        { "1e3",                    1000                  },
+        { "1E-2",                   0.01                  },
+        { "1.7976931348623157e308", 1.7976931348623157e308},
+        { "1e-400",                 0                     },
+        { "0.1",                    0.1                   },
     };
     for (size_t n = 0; n < ARRAY_COUNT(good); n++) {
         double v = 42;
@@ -114,8 +113,13 @@ static void reads_doubles(void **state)
         assert_false(str_to_double(str_of(bad[n]), &v));
         assert_true(v == 42);
     }
-    /* The run need not end where the number does. */
+    /* More digits than fit a small buffer. */
+    char text[200];
     double v;
+    str_print(text, sizeof(text), "0.1%0150d", 1);
+    assert_true(str_to_double(str_of(text), &v));
+    assert_true(v == 0.1);
+    /* The run need not end where the number does. */
     assert_true(str_to_double((struct str){ "12345", 2 }, &v));
     assert_true(v == 12);
 }

@@ -1,4 +1,4 @@
-#include "base/json.h"
+#include "base/jsonw.h"
 
 #include "base/check.h"
 #include "base/json_number.h"
@@ -7,18 +7,18 @@
 
 enum { DEPTH_MAX = 32 };
 
-void json_init(struct json *j, struct buffer *out)
+void jsonw_init(struct jsonw *j, struct buffer *out)
 {
-    *j = (struct json){ .out = out };
+    *j = (struct jsonw){ .out = out };
 }
 
-static uint32_t level_bit(const struct json *j)
+static uint32_t level_bit(const struct jsonw *j)
 {
     return UINT32_C(1) << (j->depth - 1);
 }
 
 /* A comma where one is due. From now on one is due at this level. */
-static void separate(struct json *j)
+static void separate(struct jsonw *j)
 {
     if (j->depth == 0)
         return;
@@ -28,7 +28,7 @@ static void separate(struct json *j)
 }
 
 /* Every value passes here first. */
-static void begin_value(struct json *j)
+static void begin_value(struct jsonw *j)
 {
     if (j->after_key) {
         j->after_key = false;
@@ -38,7 +38,7 @@ static void begin_value(struct json *j)
     separate(j);
 }
 
-static void open_level(struct json *j, bool is_object)
+static void open_level(struct jsonw *j, bool is_object)
 {
     begin_value(j);
     CHECK(j->depth < DEPTH_MAX);
@@ -51,25 +51,29 @@ static void open_level(struct json *j, bool is_object)
         j->is_object &= ~level_bit(j);
 }
 
-void json_object(struct json *j)
+void jsonw_object(struct jsonw *j)
 {
     open_level(j, true);
 }
 
-void json_array(struct json *j)
+void jsonw_array(struct jsonw *j)
 {
     open_level(j, false);
 }
 
-void json_end(struct json *j)
+void jsonw_end(struct jsonw *j)
 {
     CHECK(j->depth > 0 && !j->after_key);
     buffer_u8(j->out, (j->is_object & level_bit(j)) != 0 ? '}' : ']');
     j->depth--;
 }
 
-/* What JSON does not allow inside a string: 0 nothing special, 'u' as \u00XX, else the letter behind
- * the backslash. */
+static bool is_plain(unsigned char c)
+{
+    return c >= 0x20 && c != '"' && c != '\\';
+}
+
+/* For what JSON does not allow inside a string: the letter behind the backslash; 'u' is \u00XX. */
 static char escape_of(unsigned char c)
 {
     switch (c) {
@@ -80,13 +84,14 @@ static char escape_of(unsigned char c)
     case '\n': return 'n';
     case '\r': return 'r';
     case '\t': return 't';
-    default: return c < 0x20 ? 'u' : 0;
+    default: return 'u';
     }
 }
 
-static void write_escape(struct buffer *out, unsigned char c, char escape)
+static void write_escape(struct buffer *out, unsigned char c)
 {
     static const char hex[] = "0123456789abcdef";
+    const char escape = escape_of(c);
     if (escape == 'u') {
         const char text[] = { '\\', 'u', '0', '0', hex[c >> 4], hex[c & 15] };
         buffer_append(out, text, sizeof(text));
@@ -102,11 +107,10 @@ static void write_escaped(struct buffer *out, struct str s)
     size_t from = 0;
     for (size_t at = 0; at < s.len; at++) {
         const unsigned char c = (unsigned char)s.data[at];
-        const char escape = escape_of(c);
-        if (escape == 0)
+        if (is_plain(c))
             continue;
         buffer_append(out, s.data + from, at - from);
-        write_escape(out, c, escape);
+        write_escape(out, c);
         from = at + 1;
     }
     if (from < s.len)
@@ -127,7 +131,7 @@ static void write_string(struct buffer *out, struct str s)
     buffer_u8(out, '"');
 }
 
-void json_key(struct json *j, const char *key)
+void jsonw_key(struct jsonw *j, const char *key)
 {
     CHECK(j->depth > 0 && (j->is_object & level_bit(j)) != 0 && !j->after_key);
     separate(j);
@@ -136,52 +140,52 @@ void json_key(struct json *j, const char *key)
     j->after_key = true;
 }
 
-void json_str(struct json *j, struct str s)
+void jsonw_str(struct jsonw *j, struct str s)
 {
     begin_value(j);
     write_string(j->out, s);
 }
 
-void json_text(struct json *j, const char *text)
+void jsonw_text(struct jsonw *j, const char *text)
 {
     if (text == NULL)
-        json_null(j);
+        jsonw_null(j);
     else
-        json_str(j, str_of(text));
+        jsonw_str(j, str_of(text));
 }
 
-void json_i64(struct json *j, int64_t v)
+void jsonw_i64(struct jsonw *j, int64_t v)
 {
     begin_value(j);
     buffer_printf(j->out, "%lld", (long long)v);
 }
 
-void json_u64(struct json *j, uint64_t v)
+void jsonw_u64(struct jsonw *j, uint64_t v)
 {
     begin_value(j);
     buffer_printf(j->out, "%llu", (unsigned long long)v);
 }
 
-void json_bool(struct json *j, bool v)
+void jsonw_bool(struct jsonw *j, bool v)
 {
     begin_value(j);
     buffer_str(j->out, v ? STR("true") : STR("false"));
 }
 
-void json_null(struct json *j)
+void jsonw_null(struct jsonw *j)
 {
     begin_value(j);
     buffer_str(j->out, STR("null"));
 }
 
-void json_double(struct json *j, double v)
+void jsonw_double(struct jsonw *j, double v)
 {
     begin_value(j);
     char text[JSON_NUMBER_ROOM];
     buffer_append(j->out, text, json_number_double(text, v));
 }
 
-void json_float(struct json *j, float v)
+void jsonw_float(struct jsonw *j, float v)
 {
     begin_value(j);
     char text[JSON_NUMBER_ROOM];
@@ -215,7 +219,7 @@ static size_t base64(char *out, const uint8_t *data, size_t bytes)
     return (size_t)(to - out);
 }
 
-void json_base64(struct json *j, const void *data, size_t bytes)
+void jsonw_base64(struct jsonw *j, const void *data, size_t bytes)
 {
     begin_value(j);
     /* Four thirds of what is already in memory cannot overflow a size. */
@@ -229,7 +233,7 @@ void json_base64(struct json *j, const void *data, size_t bytes)
 }
 
 /* No bytes are no value; null keeps the text whole. */
-void json_raw(struct json *j, struct str value)
+void jsonw_raw(struct jsonw *j, struct str value)
 {
     begin_value(j);
     buffer_str(j->out, value.len > 0 ? value : STR("null"));

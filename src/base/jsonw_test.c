@@ -1,4 +1,4 @@
-#include "base/json.h"
+#include "base/jsonw.h"
 
 #include "base/check.h"
 #include "base/rand.h"
@@ -20,13 +20,13 @@
 
 struct scene {
     struct buffer out;
-    struct json j;
+    struct jsonw j;
 };
 
 static struct scene *begin(struct scene *s)
 {
     buffer_clear(&s->out);
-    json_init(&s->j, &s->out);
+    jsonw_init(&s->j, &s->out);
     return s;
 }
 
@@ -55,26 +55,26 @@ static int close_scene(void **state)
 static void keeps_commas_and_nesting(void **state)
 {
     struct scene *const s = begin(*state);
-    struct json *const j = &s->j;
-    json_object(j);
-    json_key(j, "a"), json_u64(j, UINT64_MAX);
-    json_key(j, "b"), json_i64(j, INT64_MIN);
-    json_key(j, "c"), json_array(j);
-    json_end(j);
-    json_key(j, "d"), json_array(j);
-    json_object(j);
-    json_end(j);
-    json_object(j);
-    json_key(j, "x"), json_null(j);
-    json_end(j);
-    json_bool(j, true);
-    json_bool(j, false);
-    json_text(j, NULL);
-    json_raw(j, STR("[1,2]"));
-    json_raw(j, STR(""));
-    json_end(j);
-    json_key(j, "e"), json_text(j, "end");
-    json_end(j);
+    struct jsonw *const j = &s->j;
+    jsonw_object(j);
+    jsonw_key(j, "a"), jsonw_u64(j, UINT64_MAX);
+    jsonw_key(j, "b"), jsonw_i64(j, INT64_MIN);
+    jsonw_key(j, "c"), jsonw_array(j);
+    jsonw_end(j);
+    jsonw_key(j, "d"), jsonw_array(j);
+    jsonw_object(j);
+    jsonw_end(j);
+    jsonw_object(j);
+    jsonw_key(j, "x"), jsonw_null(j);
+    jsonw_end(j);
+    jsonw_bool(j, true);
+    jsonw_bool(j, false);
+    jsonw_text(j, NULL);
+    jsonw_raw(j, STR("[1,2]"));
+    jsonw_raw(j, STR(""));
+    jsonw_end(j);
+    jsonw_key(j, "e"), jsonw_text(j, "end");
+    jsonw_end(j);
     assert_string_equal(text_of(s),
                         "{\"a\":18446744073709551615,\"b\":-9223372036854775808,\"c\":[],"
                         "\"d\":[{},{\"x\":null},true,false,null,[1,2],null],\"e\":\"end\"}");
@@ -85,16 +85,16 @@ static void goes_32_levels_deep(void **state)
     struct scene *const s = begin(*state);
     for (int i = 0; i < 32; i++) {
         if (i % 2 == 0) {
-            json_array(&s->j);
-            json_u64(&s->j, 1);
+            jsonw_array(&s->j);
+            jsonw_u64(&s->j, 1);
         } else {
-            json_object(&s->j);
-            json_key(&s->j, "k");
+            jsonw_object(&s->j);
+            jsonw_key(&s->j, "k");
         }
     }
-    json_u64(&s->j, 7);
+    jsonw_u64(&s->j, 7);
     for (int i = 0; i < 32; i++)
-        json_end(&s->j);
+        jsonw_end(&s->j);
     const char *const text = text_of(s);
     assert_non_null(strstr(text, "[1,{\"k\":[1,{\"k\":7}]}]"));
     assert_int_equal(s->j.depth, 0);
@@ -103,13 +103,13 @@ static void goes_32_levels_deep(void **state)
 static void escapes(void **state)
 {
     struct scene *s = begin(*state);
-    json_str(&s->j, STR("\"\\/\b\f\n\r\t\x01\x1f\x7f\0z ä€🌊"));
+    jsonw_str(&s->j, STR("\"\\/\b\f\n\r\t\x01\x1f\x7f\0z ä€🌊"));
     assert_string_equal(text_of(s), "\"\\\"\\\\/\\b\\f\\n\\r\\t\\u0001\\u001f\x7f\\u0000z ä€🌊\"");
     s = begin(s);
-    json_object(&s->j);
-    json_key(&s->j, "a\"b");
-    json_str(&s->j, str_of(NULL));
-    json_end(&s->j);
+    jsonw_object(&s->j);
+    jsonw_key(&s->j, "a\"b");
+    jsonw_str(&s->j, str_of(NULL));
+    jsonw_end(&s->j);
     assert_string_equal(text_of(s), "{\"a\\\"b\":\"\"}");
 }
 
@@ -130,7 +130,7 @@ static void replaces_what_is_not_utf8(void **state)
     };
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
         struct scene *const s = begin(*state);
-        json_str(&s->j, rows[i].in);
+        jsonw_str(&s->j, rows[i].in);
         assert_string_equal(text_of(s), rows[i].out);
     }
     /* Whatever comes in, what goes out is UTF-8. */
@@ -141,7 +141,7 @@ static void replaces_what_is_not_utf8(void **state)
         char noise[40];
         for (size_t i = 0; i < sizeof(noise); i++)
             noise[i] = (char)rand_below(&r, 256);
-        json_str(&s->j, (struct str){ noise, sizeof(noise) });
+        jsonw_str(&s->j, (struct str){ noise, sizeof(noise) });
         assert_int_equal(str_utf8_valid(buffer_view(&s->out)), s->out.len);
     }
 }
@@ -161,15 +161,15 @@ static void writes_base64(void **state)
     };
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
         struct scene *const s = begin(*state);
-        json_base64(&s->j, rows[i][0], strlen(rows[i][0]));
+        jsonw_base64(&s->j, rows[i][0], strlen(rows[i][0]));
         assert_string_equal(text_of(s), rows[i][1]);
     }
     /* It asks for no more room than it fills. */
     struct buffer small;
-    struct json j;
+    struct jsonw j;
     buffer_init(&small, 10);
-    json_init(&j, &small);
-    json_base64(&j, "foob", 4);
+    jsonw_init(&j, &small);
+    jsonw_base64(&j, "foob", 4);
     assert_false(small.failed);
     assert_int_equal(small.len, 10);
     buffer_finish(&small);
@@ -178,7 +178,7 @@ static void writes_base64(void **state)
 static const char *float_text(struct scene *s, float v)
 {
     begin(s);
-    json_float(&s->j, v);
+    jsonw_float(&s->j, v);
     return text_of(s);
 }
 
@@ -344,9 +344,10 @@ static bool is_halfway(double between, float v)
            (double)v + step == (double)float_of(bits_of(v) - 1);
 }
 
-/* No text of fewer digits would do, as printf shows, which gives the nearest number of each length.
- * Two cases are left out: next to a power of two a farther number may be within the bounds, and a
- * text halfway between two floats is never written, as it would trust the reader to round to even. */
+/* No text of fewer digits would do, as printf shows, which gives the nearest number of each
+ * length. Two cases are left out: next to a power of two a farther number may be within the
+ * bounds, and a text halfway between two floats is never written, as it would trust the reader
+ * to round to even. */
 static void floats_are_the_shortest(void **state)
 {
     struct rng r;
@@ -386,7 +387,7 @@ static void doubles_read_back(void **state)
     };
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
         struct scene *const s = begin(*state);
-        json_double(&s->j, rows[i].value);
+        jsonw_double(&s->j, rows[i].value);
         assert_string_equal(text_of(s), rows[i].text);
     }
     struct rng r;
@@ -396,7 +397,7 @@ static void doubles_read_back(void **state)
         double v, back;
         memcpy(&v, &bits, sizeof(v));
         struct scene *const s = begin(*state);
-        json_double(&s->j, v);
+        jsonw_double(&s->j, v);
         const char *const text = text_of(s);
         if (!isfinite(v)) {
             assert_string_equal(text, "null");
@@ -412,64 +413,64 @@ static void a_full_buffer_fails_quietly(void **state)
 {
     (void)state;
     struct buffer small;
-    struct json j;
+    struct jsonw j;
     for (size_t max = 0; max < 20; max++) {
         buffer_init(&small, max);
-        json_init(&j, &small);
-        json_object(&j);
-        json_key(&j, "key");
-        json_array(&j);
-        json_float(&j, 0.25F);
-        json_text(&j, "text");
-        json_base64(&j, "x", 1);
-        json_end(&j);
-        json_end(&j);
+        jsonw_init(&j, &small);
+        jsonw_object(&j);
+        jsonw_key(&j, "key");
+        jsonw_array(&j);
+        jsonw_float(&j, 0.25F);
+        jsonw_text(&j, "text");
+        jsonw_base64(&j, "x", 1);
+        jsonw_end(&j);
+        jsonw_end(&j);
         assert_true(small.failed);
         buffer_finish(&small);
     }
 }
 
-static void value_without_key(struct json *j)
+static void value_without_key(struct jsonw *j)
 {
-    json_object(j);
-    json_u64(j, 1);
+    jsonw_object(j);
+    jsonw_u64(j, 1);
 }
 
-static void key_in_an_array(struct json *j)
+static void key_in_an_array(struct jsonw *j)
 {
-    json_array(j);
-    json_key(j, "k");
+    jsonw_array(j);
+    jsonw_key(j, "k");
 }
 
-static void two_keys(struct json *j)
+static void two_keys(struct jsonw *j)
 {
-    json_object(j);
-    json_key(j, "k");
-    json_key(j, "k");
+    jsonw_object(j);
+    jsonw_key(j, "k");
+    jsonw_key(j, "k");
 }
 
-static void end_after_key(struct json *j)
+static void end_after_key(struct jsonw *j)
 {
-    json_object(j);
-    json_key(j, "k");
-    json_end(j);
+    jsonw_object(j);
+    jsonw_key(j, "k");
+    jsonw_end(j);
 }
 
-static void end_of_nothing(struct json *j)
+static void end_of_nothing(struct jsonw *j)
 {
-    json_end(j);
+    jsonw_end(j);
 }
 
-static void too_deep(struct json *j)
+static void too_deep(struct jsonw *j)
 {
     for (int i = 0; i < 33; i++)
-        json_array(j);
+        jsonw_array(j);
 }
 
 /* Misuse is a bug in weir and ends the process, here one that was made for it. */
 static void misuse_aborts(void **state)
 {
-    static void (*const misuses[])(struct json *) = {
+    static void (*const misuses[])(struct jsonw *) = {
         value_without_key, key_in_an_array, two_keys, end_after_key, end_of_nothing, too_deep
     };
     for (size_t i = 0; i < ARRAY_COUNT(misuses); i++) {

@@ -1,0 +1,211 @@
+/* control.c — weir_control: one JSON object in, one out, by a table of operations. */
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/jsonw.h"
+#include "lib/pool.h"
+
+#include <jansson.h>
+#include <string.h>
+
+struct control_op {
+    const char *name;
+    const char *const *fields; /* what it may carry besides "op" */
+    enum weir_code (*run)(struct weir *w, json_t *request, struct jsonw *out,
+                          struct weir_error *err);
+};
+
+static enum weir_code get_text(json_t *o, const char *key, const char **out, struct weir_error *err)
+{
+    json_t *v = json_object_get(o, key);
+    if (!json_is_string(v) || strlen(json_string_value(v)) != json_string_length(v))
+        return weir_fail(err, WEIR_INVALID, "\"%s\" must be a text", key);
+    *out = json_string_value(v);
+    return WEIR_OK;
+}
+
+/* Absent leaves *out as it is. */
+static enum weir_code get_number(json_t *o, const char *key, int64_t most, int64_t *out,
+                                 struct weir_error *err)
+{
+    json_t *v = json_object_get(o, key);
+    if (v == NULL || json_is_null(v))
+        return WEIR_OK;
+    if (!json_is_integer(v) || json_integer_value(v) < 0 || json_integer_value(v) > most)
+        return weir_fail(err, WEIR_INVALID, "\"%s\" must be a whole number from 0 to %lld", key,
+                         (long long)most);
+    *out = json_integer_value(v);
+    return WEIR_OK;
+}
+
+static void write_ok(struct jsonw *out)
+{
+    jsonw_object(out);
+    jsonw_key(out, "ok"), jsonw_bool(out, true);
+    jsonw_end(out);
+}
+
+static enum weir_code run_register(struct weir *w, json_t *o, struct jsonw *out,
+                                   struct weir_error *err)
+{
+    struct model_settings m = w->defaults;
+    int64_t max = m.max_workers, min = m.min_workers, slots = 0, context = 0;
+    bool own_label = json_object_get(o, "idle_label_ms") != NULL;
+    if (get_text(o, "name", &m.name, err) != WEIR_OK ||
+        get_text(o, "path", &m.path, err) != WEIR_OK ||
+        get_number(o, "max_workers", 1024, &max, err) != WEIR_OK ||
+        get_number(o, "min_workers", 1024, &min, err) != WEIR_OK ||
+        get_number(o, "idle_ms", INT32_MAX, &m.idle_ms, err) != WEIR_OK ||
+        get_number(o, "idle_label_ms", INT32_MAX, &m.idle_label_ms, err) != WEIR_OK ||
+        get_number(o, "slots", 64, &slots, err) != WEIR_OK ||
+        get_number(o, "context", INT32_MAX, &context, err) != WEIR_OK)
+        return err->code;
+    if (!own_label && m.idle_label_ms > m.idle_ms)
+        m.idle_label_ms = m.idle_ms;
+    m.max_workers = (uint32_t)max;
+    m.min_workers = (uint32_t)min;
+    m.slots = (uint32_t)slots;
+    m.context = (uint32_t)context;
+    m.program = strncmp(m.path, "fake:", 5) == 0 ? PROGRAM_FAKE : PROGRAM_CPU;
+    enum weir_code code = supervisor_register(w->supervisor, &m, err);
+    if (code == WEIR_OK)
+        write_ok(out);
+    return code;
+}
+
+static enum weir_code run_unregister(struct weir *w, json_t *o, struct jsonw *out,
+                                     struct weir_error *err)
+{
+    const char *name;
+    if (get_text(o, "name", &name, err) != WEIR_OK ||
+        supervisor_unregister(w->supervisor, name, err) != WEIR_OK)
+        return err->code;
+    write_ok(out);
+    return WEIR_OK;
+}
+
+static enum weir_code run_unload(struct weir *w, json_t *o, struct jsonw *out,
+                                 struct weir_error *err)
+{
+    const char *name;
+    if (get_text(o, "name", &name, err) != WEIR_OK ||
+        supervisor_unload(w->supervisor, name, err) != WEIR_OK)
+        return err->code;
+    write_ok(out);
+    return WEIR_OK;
+}
+
+static enum weir_code run_status(struct weir *w, json_t *o, struct jsonw *out,
+                                 struct weir_error *err)
+{
+    (void)o;
+    (void)err;
+    supervisor_status(w->supervisor, out);
+    return WEIR_OK;
+}
+
+static enum weir_code run_models(struct weir *w, json_t *o, struct jsonw *out,
+                                 struct weir_error *err)
+{
+    (void)o;
+    (void)err;
+    supervisor_models(w->supervisor, out);
+    return WEIR_OK;
+}
+
+static enum weir_code run_drain(struct weir *w, json_t *o, struct jsonw *out, struct weir_error *err)
+{
+    int64_t limit_ms = w->drain_ms;
+    if (get_number(o, "limit_ms", INT32_MAX, &limit_ms, err) != WEIR_OK)
+        return err->code;
+    supervisor_drain(w->supervisor, limit_ms);
+    write_ok(out);
+    return WEIR_OK;
+}
+
+static enum weir_code run_drained(struct weir *w, json_t *o, struct jsonw *out,
+                                  struct weir_error *err)
+{
+    (void)o;
+    (void)err;
+    jsonw_object(out);
+    jsonw_key(out, "drained"), jsonw_bool(out, supervisor_drained(w->supervisor));
+    jsonw_end(out);
+    return WEIR_OK;
+}
+
+static const char *const fields_none[] = { NULL };
+static const char *const fields_name[] = { "name", NULL };
+static const char *const fields_limit[] = { "limit_ms", NULL };
+static const char *const fields_register[] = { "name",          "path",    "max_workers",
+                                               "min_workers",   "slots",   "idle_ms",
+                                               "idle_label_ms", "context", NULL };
+
+static const struct control_op ops[] = {
+    {"register",    fields_register, run_register  },
+    { "unregister", fields_name,     run_unregister},
+    { "unload",     fields_name,     run_unload    },
+    { "status",     fields_none,     run_status    },
+    { "models",     fields_none,     run_models    },
+    { "drain",      fields_limit,    run_drain     },
+    { "drained",    fields_none,     run_drained   },
+};
+
+static enum weir_code check_fields(const struct control_op *op, json_t *o, struct weir_error *err)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach(o, key, value)
+    {
+        const char *const *field = op->fields;
+        while (*field != NULL && strcmp(*field, key) != 0)
+            field++;
+        if (*field == NULL && strcmp(key, "op") != 0)
+            return weir_fail(err, WEIR_INVALID, "\"%s\" knows no field \"%.60s\"", op->name, key);
+    }
+    return WEIR_OK;
+}
+
+static enum weir_code run(struct weir *w, json_t *o, struct weir_error *err)
+{
+    const char *name;
+    struct jsonw out;
+    if (get_text(o, "op", &name, err) != WEIR_OK)
+        return err->code;
+    for (size_t i = 0; i < ARRAY_COUNT(ops); i++) {
+        if (strcmp(ops[i].name, name) != 0)
+            continue;
+        if (check_fields(&ops[i], o, err) != WEIR_OK)
+            return err->code;
+        supervisor_clock(w->supervisor, clock_ms());
+        buffer_clear(&w->answer);
+        jsonw_init(&out, &w->answer);
+        return ops[i].run(w, o, &out, err);
+    }
+    return weir_fail(err, WEIR_INVALID, "there is no operation \"%.60s\"", name);
+}
+
+enum weir_code weir_control(struct weir *w, const char *json, size_t bytes, const char **answer,
+                            size_t *answer_bytes, struct weir_error *err)
+{
+    struct weir_error local;
+    json_error_t where;
+    err = err != NULL ? err : &local;
+    world_wake(w);
+    json_t *o = json_loadb(json, bytes, JSON_REJECT_DUPLICATES, &where);
+    enum weir_code code =
+        json_is_object(o)
+            ? run(w, o, err)
+            : weir_fail(err, WEIR_INVALID, "the control request is no JSON object: %.100s",
+                        o == NULL ? where.text : "another value");
+    json_decref(o);
+    if (code != WEIR_OK)
+        return code;
+    buffer_u8(&w->answer, 0);
+    if (w->answer.failed)
+        return weir_fail(err, WEIR_INTERNAL, "the answer is larger than %zu bytes", w->answer.max);
+    *answer = (const char *)w->answer.data;
+    if (answer_bytes != NULL)
+        *answer_bytes = w->answer.len - 1;
+    return WEIR_OK;
+}

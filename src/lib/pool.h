@@ -1,0 +1,55 @@
+/* pool.h — what the rooms of lib/ share: struct weir itself. Nobody outside includes it. */
+#ifndef LIB_POOL_H
+#define LIB_POOL_H
+
+#include "base/arena.h"
+#include "base/buffer.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "lib/process.h"
+#include "supervisor/supervisor.h"
+
+#include "weir/weir.h"
+
+struct weir {
+    struct supervisor *supervisor;
+    struct world world;
+    struct log log;
+    void (*log_user)(void *context, enum weir_log_level level, const char *line);
+    void *log_context;
+    void (*event_user)(void *context, const char *json, size_t bytes);
+    void *event_context;
+    char *worker_folder; /* NULL: searched for */
+    struct model_settings defaults;
+    size_t words_max;
+    int64_t drain_ms;
+    int epoll, timer, wake;
+    bool awake;    /* wake was written and not yet read */
+    bool stepping; /* inside weir_step: a callback may not step or close */
+    int64_t next_turn_ms, timer_ms;
+    struct map processes; /* by id */
+    struct arena scratch; /* of the output being delivered */
+    struct buffer answer; /* of the last weir_control */
+    struct buffer event;
+};
+
+/* typed.c: the caller's structs to payload bytes and back. *out is the caller's (mem_free). */
+enum weir_code typed_request(const struct weir_request *r, uint8_t **out, size_t *out_bytes,
+                             struct weir_error *err);
+/* Fills `out`, in the arena; false and err when the worker's bytes make no sense. */
+bool typed_output(enum weir_operation operation, struct str payload, struct arena *arena,
+                  struct weir_output *out, struct weir_error *err);
+
+/* world.c: struct world with the operating system. */
+void world_init(struct weir *w);
+int world_open(struct weir *w, struct weir_error *err); /* epoll and friends; WEIR_OK or a code */
+void world_close(struct weir *w);
+void world_wake(struct weir *w); /* makes weir_fd readable until the next step */
+void world_wait(struct weir *w, int timeout_ms);
+void world_arm(struct weir *w, int64_t next_ms);
+void world_kill_all(struct weir *w);
+
+/* worker_path.c: where the program is; the caller frees. NULL names the places looked at in err. */
+char *worker_path(const char *folder, const char *file, struct weir_error *err);
+
+#endif

@@ -1,0 +1,57 @@
+/* process.h — one worker process as the operating system sees it: spawn, channel, page, death.
+ *
+ * The channel is a stream socket pair of whole frames; both directions are buffered here and neither
+ * blocks. Death is seen through a pidfd; reaping is process_reap's alone. stderr is a pipe whose last
+ * bytes are kept. Every descriptor is close-on-exec from birth. */
+#ifndef LIB_PROCESS_H
+#define LIB_PROCESS_H
+
+#include "base/buffer.h"
+#include "base/error.h"
+#include "wire/control_page.h"
+#include "wire/frame.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct process {
+    uint64_t key; /* its id, for a map */
+    int64_t pid;  /* 0 once reaped */
+    int pid_fd, socket, stderr_fd;
+    struct control_page *page; /* NULL for an inspector */
+    struct buffer in, out;
+    size_t out_sent; /* of out, already written */
+    bool wants_write, channel_closed;
+    char problem[120]; /* non-empty: the channel is lost, and why; reported once */
+    bool problem_reported;
+    struct buffer words; /* the end of its stderr, at most words_max */
+    size_t words_max;
+};
+
+struct process_spec {
+    const char *program;  /* path of the executable */
+    const char *title;    /* argv[0] */
+    const char *argument; /* argv[1] */
+    bool with_page;
+    size_t words_max; /* bytes of its stderr to keep */
+};
+
+/* Starts it in its own process group, with default signals, an empty environment but for what a worker
+ * may know, fd 3 the channel, fd 4 the page, nothing else open. NULL and err on failure. */
+struct process *process_start(uint32_t id, const struct process_spec *spec, struct weir_error *err);
+/* Closes what is left and frees it; it must have been reaped. */
+void process_free(struct process *p);
+
+void process_kill(const struct process *p, bool hard); /* the whole group; harmless once reaped */
+/* True when it is gone: `status` says how in words. Never blocks, unless `wait`. */
+bool process_reap(struct process *p, bool wait, char status[64]);
+
+/* Appends to the channel and writes what goes; a channel that fails or holds too much becomes a
+ * problem. */
+void process_send(struct process *p, enum frame_type type, uint64_t job, struct str body,
+                  struct str payload);
+void process_flush(struct process *p);
+size_t process_read(struct process *p); /* what is there, into p->in; bounded for each call */
+void process_hear(struct process *p);   /* what is there on its stderr */
+
+#endif

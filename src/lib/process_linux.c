@@ -1,0 +1,293 @@
+#define _GNU_SOURCE
+#include "lib/process.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define CHANNEL_OUT_MAX (WIRE_PAYLOAD_MAX * 4)
+#define CHANNEL_IN_MAX  ((size_t)4 * 1024 * 1024)
+#define READ_AT_ONCE    ((size_t)256 * 1024)
+#define HEAR_AT_ONCE    ((size_t)1024)
+#define LOW_FDS         10 /* ours stay above what the child's are numbered */
+
+extern char **environ;
+
+/* What a worker may know of our environment. */
+static bool may_pass(const char *entry)
+{
+    static const char *const names[] = { "WEIR_CPU=",     "ASAN_OPTIONS=", "UBSAN_OPTIONS=",
+                                         "TSAN_OPTIONS=", "LSAN_OPTIONS=", "LLVM_PROFILE_FILE=" };
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++)
+        if (strncmp(entry, names[i], strlen(names[i])) == 0)
+            return true;
+    return false;
+}
+
+static void pass_environment(char *out[16])
+{
+    size_t count = 0;
+    for (char **e = environ; e != NULL && *e != NULL && count < 15; e++)
+        if (may_pass(*e))
+            out[count++] = *e;
+    out[count] = NULL;
+}
+
+static void close_fd(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+/* Above the numbers that the child's own descriptors get, so that none is overwritten on the way. */
+static bool lift(int *fd)
+{
+    int high = fcntl(*fd, F_DUPFD_CLOEXEC, LOW_FDS);
+    if (high < 0)
+        return false;
+    close(*fd);
+    *fd = high;
+    return true;
+}
+
+static bool make_page(struct process *p, int *fd)
+{
+    *fd = memfd_create("weir-control", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (*fd < 0 || ftruncate(*fd, CONTROL_PAGE_BYTES) != 0 ||
+        fcntl(*fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0 || !lift(fd))
+        return false;
+    void *page = mmap(NULL, CONTROL_PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
+    if (page == MAP_FAILED)
+        return false;
+    p->page = page;
+    return true;
+}
+
+struct child_fds {
+    int socket, page, words;
+};
+
+static int start(struct process *p, const struct process_spec *spec, const struct child_fds *fds)
+{
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attr;
+    sigset_t all, none;
+    char *argv[] = { (char *)spec->title, (char *)spec->argument, NULL };
+    char *env[16];
+    pid_t pid = 0;
+    pass_environment(env);
+    sigfillset(&all);
+    sigemptyset(&none);
+    posix_spawn_file_actions_init(&actions);
+    posix_spawnattr_init(&attr);
+    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
+    posix_spawn_file_actions_adddup2(&actions, fds->words, 2);
+    posix_spawn_file_actions_adddup2(&actions, fds->socket, 3);
+    if (fds->page >= 0)
+        posix_spawn_file_actions_adddup2(&actions, fds->page, 4);
+    posix_spawn_file_actions_addclosefrom_np(&actions, fds->page >= 0 ? 5 : 4);
+    posix_spawnattr_setsigdefault(&attr, &all);
+    posix_spawnattr_setsigmask(&attr, &none);
+    posix_spawnattr_setpgroup(&attr, 0);
+    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK |
+                                        POSIX_SPAWN_SETPGROUP);
+    int failure = posix_spawn(&pid, spec->program, &actions, &attr, argv, env);
+    posix_spawn_file_actions_destroy(&actions);
+    posix_spawnattr_destroy(&attr);
+    p->pid = failure == 0 ? pid : 0;
+    return failure;
+}
+
+struct process *process_start(uint32_t id, const struct process_spec *spec, struct weir_error *err)
+{
+    struct process *p = mem_new(1, sizeof *p);
+    struct child_fds theirs = { -1, -1, -1 };
+    int sockets[2] = { -1, -1 }, words[2] = { -1, -1 };
+    p->key = id;
+    p->pid_fd = p->socket = p->stderr_fd = -1;
+    buffer_init(&p->in, CHANNEL_IN_MAX);
+    buffer_init(&p->out, CHANNEL_OUT_MAX);
+    buffer_init(&p->words, spec->words_max + HEAR_AT_ONCE);
+    p->words_max = spec->words_max;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0)
+        goto fail;
+    p->socket = sockets[0];
+    theirs.socket = sockets[1];
+    if (pipe2(words, O_CLOEXEC) != 0)
+        goto fail;
+    p->stderr_fd = words[0];
+    theirs.words = words[1];
+    if (!lift(&theirs.socket) || !lift(&theirs.words) ||
+        (spec->with_page && !make_page(p, &theirs.page)))
+        goto fail;
+    if (fcntl(p->socket, F_SETFL, O_NONBLOCK) != 0 || fcntl(p->stderr_fd, F_SETFL, O_NONBLOCK) != 0)
+        goto fail;
+    errno = start(p, spec, &theirs);
+    if (errno != 0)
+        goto fail;
+    p->pid_fd = (int)syscall(SYS_pidfd_open, (pid_t)p->pid, 0);
+    if (p->pid_fd < 0) {
+        int failure = errno;
+        char status[64];
+        process_kill(p, true);
+        process_reap(p, true, status);
+        errno = failure;
+        goto fail;
+    }
+    fcntl(p->pid_fd, F_SETFD, FD_CLOEXEC);
+    close_fd(&theirs.socket);
+    close_fd(&theirs.page);
+    close_fd(&theirs.words);
+    return p;
+
+fail:
+    weir_fail_os(err, WEIR_LOAD_FAILED, errno, "cannot start '%.120s'", spec->program);
+    close_fd(&theirs.socket);
+    close_fd(&theirs.page);
+    close_fd(&theirs.words);
+    process_free(p);
+    return NULL;
+}
+
+void process_free(struct process *p)
+{
+    if (p == NULL)
+        return;
+    CHECK(p->pid == 0);
+    close_fd(&p->pid_fd);
+    close_fd(&p->socket);
+    close_fd(&p->stderr_fd);
+    if (p->page != NULL)
+        munmap(p->page, CONTROL_PAGE_BYTES);
+    buffer_finish(&p->in);
+    buffer_finish(&p->out);
+    buffer_finish(&p->words);
+    mem_free(p);
+}
+
+void process_kill(const struct process *p, bool hard)
+{
+    if (p->pid > 0)
+        kill(-(pid_t)p->pid, hard ? SIGKILL : SIGTERM);
+}
+
+bool process_reap(struct process *p, bool wait, char status[64])
+{
+    siginfo_t info = { 0 };
+    int result;
+    do
+        result = waitid(P_PID, (id_t)p->pid, &info, WEXITED | (wait ? 0 : WNOHANG));
+    while (result != 0 && errno == EINTR);
+    if (result == 0 && info.si_pid == 0)
+        return false;
+    if (result !=
+        0) /* the host reaps every child, or ignores SIGCHLD: gone, and nobody knows how */
+        snprintf(status, 64, "status unknown");
+    else if (info.si_code == CLD_EXITED)
+        snprintf(status, 64, "exit status %d", info.si_status);
+    else
+        snprintf(status, 64, "signal %d", info.si_status);
+    p->pid = 0;
+    return true;
+}
+
+static void channel_problem(struct process *p, const char *what)
+{
+    p->channel_closed = true;
+    if (p->problem[0] == '\0')
+        snprintf(p->problem, sizeof p->problem, "%s", what);
+}
+
+void process_flush(struct process *p)
+{
+    while (!p->channel_closed && p->out_sent < p->out.len) {
+        ssize_t n = send(p->socket, p->out.data + p->out_sent, p->out.len - p->out_sent,
+                         MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (n > 0) {
+            p->out_sent += (size_t)n;
+        } else if (n < 0 && errno == EINTR) {
+            continue;
+        } else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+            break;
+        } else {
+            channel_problem(p, "its channel is closed");
+        }
+    }
+    if (p->channel_closed || p->out_sent == p->out.len) {
+        buffer_clear(&p->out);
+        p->out_sent = 0;
+    }
+    p->wants_write = p->out.len > 0;
+}
+
+void process_send(struct process *p, enum frame_type type, uint64_t job, struct str body,
+                  struct str payload)
+{
+    if (p->channel_closed)
+        return;
+    if (p->out_sent > READ_AT_ONCE) {
+        buffer_drop(&p->out, p->out_sent);
+        p->out_sent = 0;
+    }
+    frame_write(&p->out, type, job, body.data, body.len);
+    frame_write_parts(&p->out, job, payload.data, payload.len);
+    if (p->out.failed)
+        channel_problem(p, "it does not read what it is sent");
+    process_flush(p);
+}
+
+size_t process_read(struct process *p)
+{
+    size_t taken = 0;
+    while (!p->channel_closed && taken < READ_AT_ONCE) {
+        uint8_t *room = buffer_reserve(&p->in, READ_AT_ONCE / 4);
+        if (room == NULL) {
+            channel_problem(p, "it sends faster than it is read");
+            break;
+        }
+        ssize_t n = recv(p->socket, room, READ_AT_ONCE / 4, MSG_DONTWAIT);
+        if (n > 0) {
+            p->in.len += (size_t)n;
+            taken += (size_t)n;
+        } else if (n < 0 && errno == EINTR) {
+            continue;
+        } else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+            break;
+        } else {
+            channel_problem(p, "it closed its channel");
+        }
+    }
+    return taken;
+}
+
+void process_hear(struct process *p)
+{
+    for (int i = 0; i < 16 && p->stderr_fd >= 0; i++) {
+        uint8_t *room = buffer_reserve(&p->words, HEAR_AT_ONCE);
+        CHECK(room != NULL);
+        ssize_t n = read(p->stderr_fd, room, HEAR_AT_ONCE);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK))
+            close_fd(&p->stderr_fd);
+        if (n <= 0)
+            return;
+        p->words.len += (size_t)n;
+        if (p->words.len > p->words_max)
+            buffer_drop(&p->words, p->words.len - p->words_max);
+    }
+}

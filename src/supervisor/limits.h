@@ -1,0 +1,48 @@
+/* limits.h — every bound of the pool, with its name, default and meaning, in one list. */
+#ifndef SUPERVISOR_LIMITS_H
+#define SUPERVISOR_LIMITS_H
+
+#include "base/error.h"
+
+#include <stdint.h>
+
+/*    name              default   least  meaning */
+#define POOL_LIMITS(X)                                                                             \
+    X(queue_jobs, 1024, 1, "jobs waiting for one model")                                           \
+    X(queue_bytes, 268435456, 1, "bytes of jobs waiting for one model")                            \
+    X(queues_share, 5, 1, "percent of the budget for all waiting jobs together")                   \
+    X(deadline_ms, 600000, 1, "milliseconds that a request may take when it does not say")         \
+    X(hello_ms, 5000, 1, "milliseconds until a started worker has said its plan")                  \
+    X(load_stall_ms, 60000, 1, "milliseconds that a load may go without progress")                 \
+    X(job_stall_ms, 30000, 1, "milliseconds that running jobs may go without progress")            \
+    X(accept_ms, 2000, 1, "milliseconds until a worker acknowledges a job")                        \
+    X(ping_ms, 10000, 1, "milliseconds between pings of a quiet worker")                           \
+    X(pong_ms, 2000, 1, "milliseconds until a ping is answered")                                   \
+    X(evict_ms, 60000, 0, "milliseconds that a leaving worker may finish its jobs")                \
+    X(bye_ms, 2000, 0, "milliseconds from the order to leave to SIGTERM")                          \
+    X(term_ms, 5000, 0, "milliseconds from SIGTERM to SIGKILL")                                    \
+    X(drain_ms, 5000, 0, "milliseconds for running requests at shutdown")                          \
+    X(min_stay_ms, 10000, 0,                                                                       \
+      "milliseconds that a loaded model with waiting requests stays, at most")                     \
+    X(restart_max_ms, 60000, 1, "milliseconds between restarts after crashes, at most")            \
+    X(breaker_failures, 5, 1, "failures in a row that open the breaker of a model")                \
+    X(breaker_open_ms, 60000, 1, "milliseconds that it stays open")                                \
+    X(breaker_probes, 3, 1, "successes that close it again")                                       \
+    X(ageing_ms, 10000, 1, "milliseconds of waiting that raise a job by one priority")             \
+    X(quarantine_ms, 600000, 0, "milliseconds that an input which ended two workers is refused")   \
+    X(pressure_ms, 5000, 1, "milliseconds between readings of memory")                             \
+    X(stderr_bytes, 8192, 0, "bytes kept of what a worker writes to stderr")
+
+struct limits {
+#define X(name, value, least, says) int64_t name;
+    POOL_LIMITS(X)
+#undef X
+};
+
+extern const struct limits limits_default;
+
+/* WEIR_INVALID names an unknown limit, or the value and the least allowed. */
+enum weir_code limits_set(struct limits *limits, const char *name, int64_t value,
+                          struct weir_error *err);
+
+#endif

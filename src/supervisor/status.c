@@ -1,0 +1,113 @@
+/* status.c — the pool as JSON, for people and monitors. */
+#include "supervisor/state.h"
+
+#include "weir/capability.h"
+
+static void write_capabilities(struct jsonw *out, const struct model *m)
+{
+    static const char *const words[] = {
+#define X(NAME, name) #name,
+        WEIR_CAPABILITIES(X)
+#undef X
+    };
+    jsonw_key(out, "capabilities");
+    jsonw_array(out);
+    for (unsigned i = 0; i < WEIR_CAPABILITY_COUNT; i++)
+        if (m->inspection == INSPECTION_DONE && (m->plan.capabilities & 1u << i) != 0)
+            jsonw_text(out, words[i]);
+    jsonw_end(out);
+}
+
+static void write_problem(struct jsonw *out, const struct model *m)
+{
+    jsonw_key(out, "problem");
+    jsonw_text(out, m->problem.code != WEIR_OK ? m->problem.text : NULL);
+}
+
+static void write_worker(struct supervisor *s, struct jsonw *out, const struct child *c)
+{
+    bool quiet = c->jobs_count == 0 && c->ready_ms > 0;
+    jsonw_object(out);
+    jsonw_key(out, "id"), jsonw_u64(out, c->id);
+    jsonw_key(out, "pid"), jsonw_i64(out, s->world->pid(s->world->context, c->id));
+    jsonw_key(out, "state"), jsonw_text(out, child_state_name(c->state));
+    jsonw_key(out, "leased"), jsonw_u64(out, c->context_bytes);
+    jsonw_key(out, "measured"), jsonw_u64(out, c->measured_bytes);
+    jsonw_key(out, "jobs"), jsonw_u64(out, c->jobs_count);
+    jsonw_key(out, "idle_ms"), jsonw_i64(out, quiet ? s->now_ms - c->last_used_ms : 0);
+    jsonw_end(out);
+}
+
+static void write_model(struct supervisor *s, struct jsonw *out, const struct model *m)
+{
+    jsonw_object(out);
+    jsonw_key(out, "name"), jsonw_text(out, m->name);
+    write_capabilities(out, m);
+    struct str name = str_of(m->name), base, revision;
+    jsonw_key(out, "revision");
+    if (str_cut(name, '@', &base, &revision))
+        jsonw_str(out, revision);
+    else
+        jsonw_null(out);
+    jsonw_key(out, "queue"), jsonw_u64(out, m->queue.jobs);
+    jsonw_key(out, "breaker"), jsonw_text(out, breaker_name(m->breaker.state));
+    write_problem(out, m);
+    jsonw_key(out, "spawned"), jsonw_u64(out, m->spawned);
+    jsonw_key(out, "weights_leased"), jsonw_u64(out, m->weights_held);
+    jsonw_key(out, "workers");
+    jsonw_array(out);
+    LIST_EACH(&m->children, at)
+    write_worker(s, out, CONTAINER_OF(at, struct child, link));
+    jsonw_end(out);
+    jsonw_end(out);
+}
+
+void supervisor_status(struct supervisor *s, struct jsonw *out)
+{
+    memory_read(s);
+    uint64_t measured = 0;
+    size_t cursor = 0;
+    for (const struct child *c; (c = map_next(&s->children, &cursor)) != NULL;)
+        measured += c->measured_bytes;
+    jsonw_object(out);
+    jsonw_key(out, "memory");
+    jsonw_object(out);
+    jsonw_key(out, "budget"), jsonw_u64(out, s->budget_bytes);
+    jsonw_key(out, "leased"), jsonw_u64(out, s->leased_bytes);
+    jsonw_key(out, "measured"), jsonw_u64(out, measured);
+    jsonw_key(out, "pressure");
+    jsonw_text(out,
+              pressure_name(governor_pressure(s->facts.total_bytes, s->facts.available_bytes)));
+    jsonw_end(out);
+    jsonw_key(out, "draining"), jsonw_bool(out, s->draining);
+    jsonw_key(out, "models");
+    jsonw_array(out);
+    LIST_EACH(&s->models, at)
+    write_model(s, out, CONTAINER_OF(at, struct model, link));
+    jsonw_end(out);
+    jsonw_end(out);
+}
+
+void supervisor_models(struct supervisor *s, struct jsonw *out)
+{
+    jsonw_object(out);
+    jsonw_key(out, "models");
+    jsonw_array(out);
+    LIST_EACH(&s->models, at)
+    {
+        const struct model *m = CONTAINER_OF(at, struct model, link);
+        if (m->gone)
+            continue;
+        jsonw_object(out);
+        jsonw_key(out, "name"), jsonw_text(out, m->name);
+        write_capabilities(out, m);
+        write_problem(out, m);
+        jsonw_key(out, "inspected"), jsonw_bool(out, m->inspection != INSPECTION_PENDING);
+        jsonw_key(out, "architecture"), jsonw_text(out, m->plan.architecture);
+        jsonw_key(out, "tokens_max"), jsonw_u64(out, m->plan.tokens_max);
+        jsonw_key(out, "dim"), jsonw_u64(out, m->plan.dim);
+        jsonw_end(out);
+    }
+    jsonw_end(out);
+    jsonw_end(out);
+}

@@ -24,15 +24,17 @@
 #include <stdint.h>
 
 /*    enum        name          takes jobs  victim  living */
-#define CHILD_STATES(X)                                                                            \
-    X(SPAWNING, "Spawning", false, false, true)                                                    \
-    X(LOADING, "Loading", false, false, true)                                                      \
-    X(READY, "Ready", true, true, true)                                                            \
-    X(PROCESSING, "Processing", true, false, true)                                                 \
-    X(IDLE, "Idle", true, true, true)                                                              \
-    X(EVICTING, "Evicting", false, false, false)                                                   \
-    X(DEAD, "Dead", false, false, false)                                                           \
-    X(FAILED, "Failed", false, false, false)
+/* clang-format off */
+#define CHILD_STATES(X)                              \
+    X(SPAWNING,   "Spawning",   false, false, true)  \
+    X(LOADING,    "Loading",    false, false, true)  \
+    X(READY,      "Ready",      true,  true,  true)  \
+    X(PROCESSING, "Processing", true,  false, true)  \
+    X(IDLE,       "Idle",       true,  true,  true)  \
+    X(EVICTING,   "Evicting",   false, false, false) \
+    X(DEAD,       "Dead",       false, false, false) \
+    X(FAILED,     "Failed",     false, false, false)
+/* clang-format on */
 
 enum child_state {
 #define X(NAME, name, jobs, victim, living) NAME,

@@ -24,8 +24,8 @@ static void on_hello(struct supervisor *s, struct child *c, const struct frame *
     if (!message_hello_read(f, &m, &err))
         child_lost(s, c, "%.150s", err.text);
     else if (m.version != WIRE_VERSION || !str_eq(m.build_id, str_of(build_id)))
-        child_lost(s, c, "is of another build: %.40s, not %s",
-                   m.build_id.len < 40 ? m.build_id.data : "", build_id);
+        child_lost(s, c, "is of another build: %.*s, not %s",
+                   m.build_id.len < 40 ? (int)m.build_id.len : 40, m.build_id.data, build_id);
     else
         c->hello = true;
 }

@@ -1,6 +1,6 @@
 #include "supervisor/governor.h"
 
-#include "base/check.h"
+#include "base/mem.h"
 #include "base/size.h"
 
 static uint64_t add(uint64_t a, uint64_t b)
@@ -51,18 +51,7 @@ static uint64_t freed_by(const struct resident *residents, const size_t *set, si
     return freed;
 }
 
-/* True when a should leave before b. `order` is how many of a model's workers leave before it: the
- * last worker of a model is not surplus. */
-static bool leaves_before(const struct resident *residents, size_t a, size_t b, const bool *is_last)
-{
-    if (is_last[a] != is_last[b])
-        return is_last[b];
-    if (residents[a].last_used_ms != residents[b].last_used_ms)
-        return residents[a].last_used_ms < residents[b].last_used_ms;
-    return residents[a].id < residents[b].id;
-}
-
-/* The most recently used worker of a model is its last one, unless another worker of it stays. */
+/* The most recently used worker of a model is its last one, unless one of its workers has to stay. */
 static bool is_last_worker(const struct resident *residents, size_t count, size_t at)
 {
     const struct resident *r = &residents[at];
@@ -79,25 +68,34 @@ static bool is_last_worker(const struct resident *residents, size_t count, size_
     return may_leave == r->model_holders;
 }
 
+/* Surplus replicas before last workers, least recently used first within each. */
+static bool leaves_before(const struct resident *a, bool a_is_last, const struct resident *b,
+                          bool b_is_last)
+{
+    if (a_is_last != b_is_last)
+        return b_is_last;
+    if (a->last_used_ms != b->last_used_ms)
+        return a->last_used_ms < b->last_used_ms;
+    return a->id < b->id;
+}
+
+/* Indexes of those that may leave, in the order in which they should. */
 static size_t order_candidates(const struct resident *residents, size_t count, size_t *out)
 {
+    bool *is_last = mem_new(count + 1, sizeof *is_last);
     size_t n = 0;
     for (size_t i = 0; i < count; i++) {
         if (!residents[i].may_leave)
             continue;
-        bool last_i = is_last_worker(residents, count, i);
+        is_last[i] = is_last_worker(residents, count, i);
         size_t at = n++;
-        while (at > 0) {
-            size_t before = out[at - 1];
-            bool last[2] = { last_i, is_last_worker(residents, count, before) };
-            struct resident pair[2] = { residents[i], residents[before] };
-            if (!leaves_before(pair, 0, 1, last))
-                break;
-            out[at] = before;
-            at--;
-        }
+        for (; at > 0 && leaves_before(&residents[i], is_last[i], &residents[out[at - 1]],
+                                       is_last[out[at - 1]]);
+             at--)
+            out[at] = out[at - 1];
         out[at] = i;
     }
+    mem_free(is_last);
     return n;
 }
 

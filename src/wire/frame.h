@@ -27,25 +27,27 @@
 /* Name, word, who sends it, and the states of the child (child_rules.h) in which the supervisor takes
  * it. A frame in any other state is a violation; so is one in the wrong direction. Frames of an
  * inspector (no state) are marked INSPECTOR. */
-#define WIRE_FRAMES(X)                                                                             \
-    X(HELLO, hello, FROM_WORKER, IN(SPAWNING) | INSPECTOR)                                         \
-    X(PLAN, plan, FROM_WORKER, IN(SPAWNING))                                                       \
-    X(LOAD, load, TO_WORKER, 0)                                                                    \
-    X(LOADED, loaded, FROM_WORKER, IN(LOADING))                                                    \
-    X(FAILED, failed, FROM_WORKER, IN(SPAWNING) | IN(LOADING))                                     \
-    X(RUN, run, TO_WORKER, 0)                                                                      \
-    X(PART, part, BOTH_WAYS, IN(PROCESSING) | IN(EVICTING))                                        \
-    X(ACCEPTED, accepted, FROM_WORKER, IN(PROCESSING) | IN(EVICTING))                              \
-    X(OUTPUT, output, FROM_WORKER, IN(PROCESSING) | IN(EVICTING))                                  \
-    X(PROGRESS, progress, FROM_WORKER, IN(PROCESSING) | IN(EVICTING))                              \
-    X(END, end, FROM_WORKER, IN(PROCESSING) | IN(EVICTING))                                        \
-    X(CANCEL, cancel, TO_WORKER, 0)                                                                \
-    X(CREDIT, credit, TO_WORKER, 0)                                                                \
-    X(PING, ping, TO_WORKER, 0)                                                                    \
-    X(PONG, pong, FROM_WORKER, IN(READY) | IN(PROCESSING) | IN(IDLE) | IN(EVICTING))               \
-    X(BYE, bye, TO_WORKER, 0)                                                                      \
-    X(INSPECT, inspect, TO_WORKER, 0)                                                              \
+/* clang-format off */
+#define WIRE_FRAMES(X)                                                                         \
+    X(HELLO,     hello,     FROM_WORKER, IN(SPAWNING) | INSPECTOR)                             \
+    X(PLAN,      plan,      FROM_WORKER, IN(SPAWNING))                                         \
+    X(LOAD,      load,      TO_WORKER,   0)                                                    \
+    X(LOADED,    loaded,    FROM_WORKER, IN(LOADING))                                          \
+    X(FAILED,    failed,    FROM_WORKER, IN(SPAWNING) | IN(LOADING))                           \
+    X(RUN,       run,       TO_WORKER,   0)                                                    \
+    X(PART,      part,      BOTH_WAYS,   IN(PROCESSING) | IN(EVICTING))                        \
+    X(ACCEPTED,  accepted,  FROM_WORKER, IN(PROCESSING) | IN(EVICTING))                        \
+    X(OUTPUT,    output,    FROM_WORKER, IN(PROCESSING) | IN(EVICTING))                        \
+    X(PROGRESS,  progress,  FROM_WORKER, IN(PROCESSING) | IN(EVICTING))                        \
+    X(END,       end,       FROM_WORKER, IN(PROCESSING) | IN(EVICTING))                        \
+    X(CANCEL,    cancel,    TO_WORKER,   0)                                                    \
+    X(CREDIT,    credit,    TO_WORKER,   0)                                                    \
+    X(PING,      ping,      TO_WORKER,   0)                                                    \
+    X(PONG,      pong,      FROM_WORKER, IN(READY) | IN(PROCESSING) | IN(IDLE) | IN(EVICTING)) \
+    X(BYE,       bye,       TO_WORKER,   0)                                                    \
+    X(INSPECT,   inspect,   TO_WORKER,   0)                                                    \
     X(INSPECTED, inspected, FROM_WORKER, INSPECTOR)
+/* clang-format on */
 
 enum frame_type {
 #define X(NAME, name, way, states) FRAME_##NAME,

@@ -1,0 +1,105 @@
+#include "cmd/bodies.h"
+
+#include "base/jsonw.h"
+
+void body_register(struct buffer *out, const char *name, const char *path)
+{
+    struct jsonw j;
+    jsonw_init(&j, out);
+    jsonw_object(&j);
+    jsonw_key(&j, "op"), jsonw_text(&j, "register");
+    jsonw_key(&j, "name"), jsonw_text(&j, name);
+    jsonw_key(&j, "path"), jsonw_text(&j, path);
+    jsonw_end(&j);
+}
+
+static void write_texts(struct jsonw *j, const struct str *texts, size_t count)
+{
+    jsonw_array(j);
+    for (size_t i = 0; i < count; i++)
+        jsonw_str(j, texts[i]);
+    jsonw_end(j);
+}
+
+void body_embed(struct buffer *out, const char *model, const struct str *texts, size_t count,
+                const struct embed_choice *choice)
+{
+    struct jsonw j;
+    jsonw_init(&j, out);
+    jsonw_object(&j);
+    jsonw_key(&j, "model"), jsonw_text(&j, model);
+    jsonw_key(&j, "encoding_format"), jsonw_text(&j, "base64");
+    if (choice->truncate)
+        jsonw_key(&j, "truncate"), jsonw_bool(&j, true);
+    if (choice->dimensions > 0)
+        jsonw_key(&j, "dimensions"), jsonw_u64(&j, choice->dimensions);
+    jsonw_key(&j, "input"), write_texts(&j, texts, count);
+    jsonw_end(&j);
+}
+
+void body_tokenize(struct buffer *out, const char *model, const struct str *texts, size_t count,
+                   bool special)
+{
+    struct jsonw j;
+    jsonw_init(&j, out);
+    jsonw_object(&j);
+    jsonw_key(&j, "model"), jsonw_text(&j, model);
+    jsonw_key(&j, "add_special_tokens"), jsonw_bool(&j, special);
+    jsonw_key(&j, "input"), write_texts(&j, texts, count);
+    jsonw_end(&j);
+}
+
+static void write_ids(struct jsonw *j, const int32_t *ids, size_t count)
+{
+    jsonw_array(j);
+    for (size_t i = 0; i < count; i++)
+        jsonw_i64(j, ids[i]);
+    jsonw_end(j);
+}
+
+void body_detokenize(struct buffer *out, const char *model, const int32_t *ids, size_t count)
+{
+    struct jsonw j;
+    jsonw_init(&j, out);
+    jsonw_object(&j);
+    jsonw_key(&j, "model"), jsonw_text(&j, model);
+    jsonw_key(&j, "tokens"), write_ids(&j, ids, count);
+    jsonw_end(&j);
+}
+
+void line_embedding(struct buffer *out, size_t index, uint32_t tokens, const float *vector,
+                    size_t dim)
+{
+    struct jsonw j;
+    jsonw_init(&j, out);
+    jsonw_object(&j);
+    jsonw_key(&j, "index"), jsonw_u64(&j, index);
+    jsonw_key(&j, "tokens"), jsonw_u64(&j, tokens);
+    jsonw_key(&j, "embedding"), jsonw_array(&j);
+    for (size_t i = 0; i < dim; i++)
+        jsonw_float(&j, vector[i]);
+    jsonw_end(&j);
+    jsonw_end(&j);
+    buffer_u8(out, '\n');
+}
+
+void line_tokens(struct buffer *out, const int32_t *ids, const struct str *pieces, size_t count)
+{
+    struct jsonw j;
+    jsonw_init(&j, out);
+    jsonw_object(&j);
+    jsonw_key(&j, "tokens"), write_ids(&j, ids, count);
+    jsonw_key(&j, "pieces"), write_texts(&j, pieces, count);
+    jsonw_end(&j);
+    buffer_u8(out, '\n');
+}
+
+void line_text(struct buffer *out, struct str text)
+{
+    struct jsonw j;
+    jsonw_init(&j, out);
+    jsonw_object(&j);
+    jsonw_key(&j, "text"), jsonw_str(&j, text);
+    jsonw_end(&j);
+    buffer_u8(out, '\n');
+}

@@ -1,0 +1,84 @@
+#include "cmd/model_ref.h"
+
+#include "base/file.h"
+#include "base/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+bool model_ref_is_path(const char *text)
+{
+    static const char *const begins[] = { "/", "./", "../", "~", "fake:" };
+    for (size_t i = 0; i < sizeof(begins) / sizeof(begins[0]); i++) {
+        if (strncmp(text, begins[i], strlen(begins[i])) == 0)
+            return true;
+    }
+    return strcmp(text, ".") == 0 || strcmp(text, "..") == 0;
+}
+
+static bool is_word(struct str s, const char *more)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        const char c = s.data[i];
+        const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        if (!letter && !(c >= '0' && c <= '9') && (c == '\0' || strchr(more, c) == NULL))
+            return false;
+    }
+    return s.len > 0;
+}
+
+bool model_ref_is_name(struct str text)
+{
+    struct str name, revision;
+    const bool revised = str_cut(text, '@', &name, &revision);
+    return is_word(name, "._/:-") && (!revised || is_word(revision, "._-"));
+}
+
+char *model_ref_expand(const char *path)
+{
+    const char *const home = getenv("HOME");
+    const bool at_home = path[0] == '~' && (path[1] == '/' || path[1] == '\0');
+    if (!at_home || home == NULL)
+        return mem_copy_text(path, strlen(path));
+    return file_join(home, path[1] == '/' ? path + 2 : "");
+}
+
+static char *models_folder(void)
+{
+    static const struct {
+        const char *variable, *below;
+    } places[] = {
+        {"WEIR_MODELS",    NULL                      },
+        { "XDG_DATA_HOME", "weir/models"             },
+        { "HOME",          ".local/share/weir/models"},
+    };
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        const char *const value = getenv(places[i].variable);
+        if (value == NULL || value[0] == '\0')
+            continue;
+        return places[i].below == NULL ? mem_copy_text(value, strlen(value))
+                                       : file_join(value, places[i].below);
+    }
+    return NULL;
+}
+
+enum weir_code model_ref_find(const char *name, char **out, struct weir_error *err)
+{
+    if (!model_ref_is_name(str_of(name)))
+        return weir_fail(err, WEIR_INVALID,
+                         "'%s' is no name of a model (letters, digits and . _ / : -, @revision)",
+                         name);
+    char *const folder = models_folder();
+    if (folder == NULL)
+        return weir_fail(err, WEIR_NO_SUCH_MODEL,
+                         "no folder to look for '%s' in: WEIR_MODELS and HOME are not set", name);
+    char *const path = file_join(folder, name);
+    mem_free(folder);
+    if (!file_exists(path)) {
+        weir_fail(err, WEIR_NO_SUCH_MODEL, "there is no model '%s': %s does not exist", name, path);
+        mem_free(path);
+        return WEIR_NO_SUCH_MODEL;
+    }
+    *out = path;
+    return WEIR_OK;
+}

@@ -1,0 +1,25 @@
+/* model_ref.h — what a MODEL on the command line means: a path, or a name.
+ *
+ * A path begins with "/", "./", "../", "~" or "fake:"; everything else is a name, of letters,
+ * digits and ". _ / : -", with an optional "@revision". Touches the file system only to look names
+ * up. */
+#ifndef CMD_MODEL_REF_H
+#define CMD_MODEL_REF_H
+
+#include "base/error.h"
+#include "base/str.h"
+
+#include <stdbool.h>
+
+bool model_ref_is_path(const char *text);
+bool model_ref_is_name(struct str text);
+
+/* The path with a leading "~/" replaced by $HOME. Caller frees with mem_free. */
+char *model_ref_expand(const char *path);
+
+/* Where the name's model lies: below $WEIR_MODELS, else $XDG_DATA_HOME/weir/models, else
+ * ~/.local/share/weir/models. WEIR_NO_SUCH_MODEL names the path that was tried. Caller frees *out.
+ */
+enum weir_code model_ref_find(const char *name, char **out, struct weir_error *err);
+
+#endif

@@ -1,0 +1,427 @@
+#include "cmd/options.h"
+
+#include "base/buffer.h"
+#include "base/check.h"
+#include "base/mem.h"
+#include "base/size.h"
+
+#include <string.h>
+
+#define TEXT_MAX (4 * MiB)
+
+static void *field(const struct options *o, size_t row)
+{
+    return (char *)o->target + o->table[row].offset;
+}
+
+static void list_add(struct options *o, struct option_list *list, const char *item)
+{
+    const char **const grown = arena_try(&o->arena, list->count + 1, sizeof(*grown));
+    CHECK(grown != NULL); /* the arena is larger than what the kernel hands over as arguments */
+    if (list->count > 0)
+        memcpy(grown, list->items, list->count * sizeof(*grown));
+    grown[list->count] = item;
+    *list = (struct option_list){ grown, list->count + 1 };
+}
+
+static const char *keep(struct options *o, struct str text)
+{
+    const struct str kept = arena_str(&o->arena, text);
+    CHECK(kept.data != NULL);
+    return kept.data;
+}
+
+/* "0.001 to 31536000 seconds": the range as the user writes values. */
+static void say_range(const struct option *row, char *out, size_t room)
+{
+    if (row->type == OPTION_DURATION)
+        str_print(out, room, "%g to %.0f seconds", (double)row->least / 1000,
+                  (double)row->most / 1000);
+    else
+        str_print(out, room, "%lld to %lld", (long long)row->least, (long long)row->most);
+}
+
+static enum weir_code read_memory(const char *text, struct option_memory *out,
+                                  struct weir_error *err)
+{
+    struct str s = str_of(text);
+    uint64_t number;
+    if (str_ends(s, STR("%"))) {
+        s.len--;
+        if (!str_to_u64(s, &number) || number < 1 || number > 100)
+            return weir_fail(err, WEIR_INVALID, "'%s' is not within 1%% to 100%%", text);
+        *out = (struct option_memory){ .percent = (uint32_t)number };
+        return WEIR_OK;
+    }
+    const enum weir_code code = size_parse(text, &number, err);
+    if (code != WEIR_OK)
+        return code;
+    if (number == 0)
+        return weir_fail(err, WEIR_INVALID, "'%s' is no memory at all: at least 1 byte", text);
+    *out = (struct option_memory){ .bytes = number };
+    return WEIR_OK;
+}
+
+static enum weir_code read_number(const struct option *row, const char *text, int64_t *out,
+                                  struct weir_error *err)
+{
+    int64_t value;
+    char range[96];
+    if (row->type == OPTION_DURATION) {
+        const enum weir_code code = size_parse_duration(text, 1000, &value, err);
+        if (code != WEIR_OK)
+            return code;
+    } else if (!str_to_i64(str_of(text), &value)) {
+        return weir_fail(err, WEIR_INVALID, "'%s' is not a whole number", text);
+    }
+    if (value < row->least || value > row->most) {
+        say_range(row, range, sizeof(range));
+        return weir_fail(err, WEIR_INVALID, "'%s' is not within %s", text, range);
+    }
+    *out = value;
+    return WEIR_OK;
+}
+
+static enum weir_code read_choice(const struct option *row, const char *text, int *out,
+                                  struct weir_error *err)
+{
+    struct str rest = str_of(row->choices), word;
+    for (int i = 0; rest.len > 0; i++) {
+        str_cut(rest, '|', &word, &rest);
+        if (str_eq(word, str_of(text))) {
+            *out = i;
+            return WEIR_OK;
+        }
+    }
+    return weir_fail(err, WEIR_INVALID, "'%s' is none of %s", text, row->choices);
+}
+
+static enum weir_code read_flag(const char *text, bool *out, struct weir_error *err)
+{
+    static const char *const yes[] = { "1", "yes", "true", "on" };
+    static const char *const no[] = { "0", "no", "false", "off", "" };
+    for (size_t i = 0; i < ARRAY_COUNT(no); i++) {
+        if ((i < ARRAY_COUNT(yes) && strcmp(text, yes[i]) == 0) || strcmp(text, no[i]) == 0) {
+            *out = i < ARRAY_COUNT(yes) && strcmp(text, yes[i]) == 0;
+            return WEIR_OK;
+        }
+    }
+    return weir_fail(err, WEIR_INVALID, "'%s' is neither yes nor no", text);
+}
+
+/* Reads one value into its field, whatever it comes from. */
+static enum weir_code set(struct options *o, size_t row, const char *text,
+                          enum option_source source, struct weir_error *err)
+{
+    const struct option *const option = &o->table[row];
+    enum weir_code code = WEIR_OK;
+    switch (option->type) {
+    case OPTION_STRING: *(const char **)field(o, row) = text; break;
+    case OPTION_LIST: list_add(o, field(o, row), text); break;
+    case OPTION_MEMORY: code = read_memory(text, field(o, row), err); break;
+    case OPTION_DURATION:
+    case OPTION_INTEGER: code = read_number(option, text, field(o, row), err); break;
+    case OPTION_FLAG: code = read_flag(text, field(o, row), err); break;
+    case OPTION_CHOICE: code = read_choice(option, text, field(o, row), err); break;
+    }
+    if (code == WEIR_OK) {
+        o->values[row].source = source;
+        o->values[row].text = option->type == OPTION_LIST ? NULL : text;
+    }
+    return code;
+}
+
+static bool is_merged(const struct option *option)
+{
+    return option->environment != NULL && str_ends(str_of(option->environment), STR("_"));
+}
+
+static enum weir_code read_variable(struct options *o, size_t row, const char *name,
+                                    const char *text, struct weir_error *err)
+{
+    const struct option *const option = &o->table[row];
+    if (is_merged(option)) { /* WEIR_LIMIT_QUEUE_JOBS=5: an item "queue_jobs=5" */
+        struct buffer item;
+        buffer_init(&item, TEXT_MAX);
+        for (const char *c = name + strlen(option->environment); *c != '\0'; c++)
+            buffer_u8(&item, (uint8_t)(*c >= 'A' && *c <= 'Z' ? *c - 'A' + 'a' : *c));
+        buffer_printf(&item, "=%s", text);
+        const char *const kept = keep(o, buffer_view(&item));
+        buffer_finish(&item);
+        o->values[row].environment_count++;
+        return set(o, row, kept, OPTION_FROM_ENVIRONMENT, err);
+    }
+    if (option->type != OPTION_LIST) {
+        if (set(o, row, text, OPTION_FROM_ENVIRONMENT, err) != WEIR_OK)
+            return weir_wrap(err, "%s (--%s)", name, option->name);
+        return WEIR_OK;
+    }
+    static const char white[] = " \t\n";
+    for (const char *at = text + strspn(text, white); *at != '\0'; at += strspn(at, white)) {
+        const size_t len = strcspn(at, white);
+        set(o, row, keep(o, (struct str){ at, len }), OPTION_FROM_ENVIRONMENT, NULL);
+        o->values[row].environment_count++;
+        at += len;
+    }
+    return WEIR_OK;
+}
+
+static enum weir_code read_environment(struct options *o, char *const *environment,
+                                       struct weir_error *err)
+{
+    for (; *environment != NULL; environment++) {
+        struct str name, value;
+        if (!str_cut(str_of(*environment), '=', &name, &value) || !str_starts(name, STR("WEIR_")))
+            continue;
+        for (size_t i = 0; i < o->count; i++) {
+            const struct option *const option = &o->table[i];
+            if (option->environment == NULL)
+                continue;
+            const struct str wanted = str_of(option->environment);
+            const bool matches = is_merged(option)
+                                     ? str_starts(name, wanted) && name.len > wanted.len
+                                     : str_eq(name, wanted);
+            if (!matches || (value.len == 0 && !is_merged(option)))
+                continue; /* an empty variable is one that is not set */
+            const enum weir_code code = read_variable(o, i, keep(o, name), value.data, err);
+            if (code != WEIR_OK)
+                return code;
+        }
+    }
+    return WEIR_OK;
+}
+
+static enum weir_code read_defaults(struct options *o)
+{
+    for (size_t i = 0; i < o->count; i++) {
+        struct weir_error err;
+        struct option_list *const list = field(o, i);
+        const bool given = o->values[i].source != OPTION_FROM_DEFAULT;
+        if (o->table[i].fallback == NULL || given)
+            continue;
+        CHECK(o->table[i].type != OPTION_LIST || list->count == 0);
+        CHECK(set(o, i, o->table[i].fallback, OPTION_FROM_DEFAULT, &err) == WEIR_OK);
+    }
+    return WEIR_OK;
+}
+
+static size_t find(const struct options *o, struct str name)
+{
+    for (size_t i = 0; i < o->count; i++) {
+        if (str_eq(name, str_of(o->table[i].name)))
+            return i;
+    }
+    return o->count;
+}
+
+static enum weir_code unknown_option(const struct options *o, const char *given, struct str name,
+                                     struct weir_error *err)
+{
+    const char *names[64];
+    CHECK(o->count <= ARRAY_COUNT(names));
+    for (size_t i = 0; i < o->count; i++)
+        names[i] = o->table[i].name;
+    char word[64];
+    str_print(word, sizeof(word), "%.*s", STR_ARG(name));
+    const char *const near = options_nearest(word, names, o->count);
+    if (near != NULL)
+        return weir_fail(err, WEIR_INVALID, "there is no option '%s', perhaps --%s?", given, near);
+    return weir_fail(err, WEIR_INVALID,
+                     "there is no option '%s' ('--' comes before texts that begin with '-')",
+                     given);
+}
+
+/* Takes argument `at` apart: which row it is, and the value after '=' when it has one. */
+static enum weir_code find_option(const struct options *o, const char *given, size_t *row,
+                                  const char **value, struct weir_error *err)
+{
+    struct str name = str_of(given), behind;
+    *value = NULL;
+    if (given[1] != '-') {
+        for (*row = 0; *row < o->count; ++*row) {
+            if (o->table[*row].letter != '\0' && o->table[*row].letter == given[1]) {
+                *value = given[2] != '\0' ? given + 2 : NULL;
+                return WEIR_OK;
+            }
+        }
+        return unknown_option(o, given, str_of(given + 1), err);
+    }
+    name.data += 2;
+    name.len -= 2;
+    if (str_cut(name, '=', &name, &behind))
+        *value = behind.data;
+    *row = find(o, name);
+    return *row < o->count ? WEIR_OK : unknown_option(o, given, name, err);
+}
+
+static enum weir_code read_flag_value(struct options *o, size_t row, const char *value,
+                                      struct weir_error *err)
+{
+    struct option_list *const list = field(o, row);
+    if (o->table[row].type == OPTION_LIST && o->values[row].source != OPTION_FROM_FLAG &&
+        !is_merged(&o->table[row])) { /* the first flag replaces what the environment said */
+        *list = (struct option_list){ NULL, 0 };
+        o->values[row].environment_count = 0;
+    }
+    if (set(o, row, value, OPTION_FROM_FLAG, err) != WEIR_OK)
+        return weir_wrap(err, "--%s", o->table[row].name);
+    return WEIR_OK;
+}
+
+static enum weir_code read_arguments(struct options *o, int argc, char *const *argv,
+                                     struct weir_error *err)
+{
+    bool only_rest = false;
+    for (int i = 0; i < argc; i++) {
+        const char *const given = argv[i];
+        size_t row;
+        const char *value;
+        if (only_rest || given[0] != '-' || given[1] == '\0') {
+            o->rest[o->rest_count++] = given;
+            continue;
+        }
+        if (strcmp(given, "--") == 0) {
+            only_rest = true;
+            continue;
+        }
+        if (strcmp(given, "--help") == 0) {
+            o->wants_help = true;
+            continue;
+        }
+        enum weir_code code = find_option(o, given, &row, &value, err);
+        if (code != WEIR_OK)
+            return code;
+        if (o->table[row].type == OPTION_FLAG && value == NULL)
+            value = "yes";
+        if (value == NULL) {
+            if (i + 1 >= argc)
+                return weir_fail(err, WEIR_INVALID, "--%s needs a value: --%s %s",
+                                 o->table[row].name, o->table[row].name, o->table[row].argument);
+            value = argv[++i];
+        }
+        code = read_flag_value(o, row, value, err);
+        if (code != WEIR_OK)
+            return code;
+    }
+    return WEIR_OK;
+}
+
+enum weir_code options_read(struct options *o, const struct option *table, size_t count,
+                            void *target, int argc, char *const *argv, char *const *environment,
+                            struct weir_error *err)
+{
+    *o = (struct options){ .table = table, .count = count, .target = target };
+    arena_init(&o->arena, 64 * MiB);
+    o->values = mem_new(count > 0 ? count : 1, sizeof(*o->values));
+    o->rest = mem_new((size_t)argc + 1, sizeof(*o->rest));
+    enum weir_code code = read_environment(o, environment, err);
+    if (code == WEIR_OK)
+        code = read_arguments(o, argc, argv, err);
+    if (code == WEIR_OK)
+        code = read_defaults(o);
+    return code;
+}
+
+void options_finish(struct options *o)
+{
+    arena_finish(&o->arena);
+    mem_free(o->values);
+    mem_free(o->rest);
+    *o = (struct options){ .table = o->table };
+}
+
+void options_help(const struct option *table, size_t count, FILE *out)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct option *const row = &table[i];
+        char range[96];
+        fprintf(out, "  --%s%s%s", row->name, row->type == OPTION_FLAG ? "" : " ",
+                row->type == OPTION_FLAG ? "" : row->argument);
+        if (row->letter != '\0')
+            fprintf(out, ", -%c %s", row->letter, row->argument);
+        fprintf(out, "\n      %s\n", row->help);
+        if (row->type == OPTION_INTEGER || row->type == OPTION_DURATION) {
+            say_range(row, range, sizeof(range));
+            fprintf(out, "      Range: %s.\n", range);
+        }
+        if (row->choices != NULL)
+            fprintf(out, "      One of: %s.\n", row->choices);
+        if (row->fallback != NULL || row->fallback_says != NULL)
+            fprintf(out, "      Default: %s.\n",
+                    row->fallback_says != NULL ? row->fallback_says : row->fallback);
+        if (row->type == OPTION_LIST)
+            fprintf(out, "      May be given more than once.\n");
+        if (row->environment != NULL)
+            fprintf(out, "      Environment: %s%s.\n", row->environment,
+                    is_merged(row) ? "NAME" : "");
+    }
+}
+
+static void print_line(const struct option *row, const char *text, enum option_source source,
+                       FILE *out)
+{
+    fprintf(out, "%s = %s  ", row->name, text);
+    switch (source) {
+    case OPTION_FROM_DEFAULT: fprintf(out, "(default)\n"); break;
+    case OPTION_FROM_ENVIRONMENT:
+        fprintf(out, "(environment %s%s)\n", row->environment, is_merged(row) ? "NAME" : "");
+        break;
+    case OPTION_FROM_FLAG: fprintf(out, "(flag)\n"); break;
+    }
+}
+
+void options_print(const struct options *o, FILE *out)
+{
+    for (size_t i = 0; i < o->count; i++) {
+        const struct option *const row = &o->table[i];
+        const struct option_value *const value = &o->values[i];
+        const struct option_list *const list = field(o, i);
+        if (row->type == OPTION_LIST && list->count > 0) {
+            for (size_t k = 0; k < list->count; k++)
+                print_line(row, list->items[k],
+                           k < value->environment_count ? OPTION_FROM_ENVIRONMENT : value->source,
+                           out);
+            continue;
+        }
+        const char *nothing = row->type == OPTION_FLAG ? "no" : "none";
+        if (row->fallback_says != NULL)
+            nothing = row->fallback_says;
+        print_line(row, value->text != NULL ? value->text : nothing, value->source, out);
+    }
+}
+
+/* Levenshtein's distance of words that are cut at 31 letters. */
+static size_t distance(const char *a, const char *b)
+{
+    enum { MOST = 32 };
+    size_t row[MOST];
+    const size_t a_len = strlen(a) < MOST ? strlen(a) : MOST - 1;
+    const size_t b_len = strlen(b) < MOST ? strlen(b) : MOST - 1;
+    for (size_t j = 0; j <= b_len; j++)
+        row[j] = j;
+    for (size_t i = 1; i <= a_len; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= b_len; j++) {
+            const size_t changed = diagonal + (a[i - 1] != b[j - 1]);
+            const size_t other = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
+            diagonal = row[j];
+            row[j] = changed < other ? changed : other;
+        }
+    }
+    return row[b_len];
+}
+
+const char *options_nearest(const char *word, const char *const *words, size_t count)
+{
+    const char *best = NULL;
+    size_t least = strlen(word) / 3 + 2; /* further away than this nobody meant it */
+    for (size_t i = 0; i < count; i++) {
+        const size_t d = distance(word, words[i]);
+        if (d < least) {
+            least = d;
+            best = words[i];
+        }
+    }
+    return best;
+}

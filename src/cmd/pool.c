@@ -1,0 +1,269 @@
+#include "cmd/pool.h"
+
+#include "base/buffer.h"
+#include "base/check.h"
+#include "base/mem.h"
+#include "base/size.h"
+#include "cmd/bodies.h"
+#include "cmd/stderr_log.h"
+
+#include <jansson.h>
+#include <signal.h>
+#include <string.h>
+#include <uv.h>
+
+#define INSPECT_TICK_MS 5
+
+struct pool {
+    struct weir *weir;
+    char *name;
+    enum weir_capability capability; /* the first one that works on texts */
+    struct stderr_log sink;
+    uv_loop_t loop;
+    uv_poll_t poll;
+    uv_signal_t interrupt, terminate;
+    uv_timer_t tick;
+    bool changed; /* an event came, or the tick: worth asking again */
+    bool ended;   /* the request that runs has ended */
+    int signal;
+    struct weir_error error; /* how it ended */
+    void (*on_output)(void *context, const struct weir_output *output);
+    void *context;
+};
+
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+    struct pool *const p = poll->data;
+    struct weir_error err;
+    (void)status, (void)events;
+    if (weir_step(p->weir, 0, &err) != WEIR_OK && !p->ended) {
+        p->ended = true;
+        p->error = err;
+    }
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    struct pool *const p = handle->data;
+    p->signal = number;
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    struct pool *const p = timer->data;
+    p->changed = true;
+}
+
+static void on_event(void *context, const char *json, size_t bytes)
+{
+    struct pool *const p = context;
+    (void)json, (void)bytes;
+    p->changed = true;
+}
+
+static void on_output(void *context, uint64_t id, const struct weir_output *output)
+{
+    struct pool *const p = context;
+    (void)id;
+    p->on_output(p->context, output);
+}
+
+static void on_end(void *context, uint64_t id, const struct weir_end *end)
+{
+    struct pool *const p = context;
+    (void)id;
+    p->ended = true;
+    p->error = end->error;
+}
+
+static void catch_signals(struct pool *p)
+{
+    uv_signal_start(&p->interrupt, on_signal, SIGINT);
+    uv_signal_start(&p->terminate, on_signal, SIGTERM);
+}
+
+static void release_signals(struct pool *p)
+{
+    uv_signal_stop(&p->interrupt);
+    uv_signal_stop(&p->terminate);
+}
+
+static enum weir_code interrupted(const struct pool *p, struct weir_error *err)
+{
+    weir_fail(err, WEIR_CANCELLED, "interrupted by signal %d", p->signal);
+    if (err != NULL)
+        err->value = p->signal;
+    return WEIR_CANCELLED;
+}
+
+static enum weir_code control(struct pool *p, struct str order, json_t **out,
+                              struct weir_error *err)
+{
+    const char *answer;
+    size_t bytes;
+    const enum weir_code code = weir_control(p->weir, order.data, order.len, &answer, &bytes, err);
+    if (code == WEIR_OK && out != NULL)
+        *out = json_loadb(answer, bytes, 0, NULL);
+    return code;
+}
+
+/* Picks the capability from {"models":[{…}]}, of which there is one. *known is false before the
+ * model was inspected. */
+static enum weir_code read_model(struct pool *p, const json_t *answer, bool *known,
+                                 struct weir_error *err)
+{
+    static const enum weir_capability texts[] = { WEIR_TEXT_EMBEDDING, WEIR_TEXT_TO_TEXT,
+                                                  WEIR_VISION };
+    const json_t *const model = json_array_get(json_object_get(answer, "models"), 0);
+    const char *const problem = json_string_value(json_object_get(model, "problem"));
+    const json_t *const names = json_object_get(model, "capabilities");
+    *known = json_is_true(json_object_get(model, "inspected")) || problem != NULL;
+    if (problem != NULL)
+        return weir_fail(err, WEIR_LOAD_FAILED, "model '%s': %s", p->name, problem);
+    for (size_t i = ARRAY_COUNT(texts); i > 0; i--) { /* the first of `texts` has the last word */
+        for (size_t k = 0; k < json_array_size(names); k++) {
+            const char *const name = json_string_value(json_array_get(names, k));
+            if (name != NULL && strcmp(name, weir_capability_name(texts[i - 1])) == 0)
+                p->capability = texts[i - 1];
+        }
+    }
+    return WEIR_OK;
+}
+
+/* Asks on events and on a slow tick only: asking makes weir_fd readable, so that asking after every
+ * step would never sleep. */
+static enum weir_code wait_inspected(struct pool *p, struct weir_error *err)
+{
+    enum weir_code code = WEIR_OK;
+    bool known = false;
+    p->changed = true;
+    catch_signals(p);
+    uv_timer_start(&p->tick, on_tick, INSPECT_TICK_MS, INSPECT_TICK_MS);
+    while (code == WEIR_OK && !known) {
+        if (p->changed) {
+            json_t *answer = NULL;
+            p->changed = false;
+            code = control(p, STR("{\"op\":\"models\"}"), &answer, err);
+            if (code == WEIR_OK)
+                code = read_model(p, answer, &known, err);
+            json_decref(answer);
+        }
+        if (code != WEIR_OK || known)
+            break;
+        uv_run(&p->loop, UV_RUN_ONCE);
+        if (p->signal != 0)
+            code = interrupted(p, err);
+        else if (p->ended)
+            code = err != NULL ? (*err = p->error).code : p->error.code;
+    }
+    uv_timer_stop(&p->tick);
+    release_signals(p);
+    return code;
+}
+
+static enum weir_code register_model(struct pool *p, const char *path, struct weir_error *err)
+{
+    struct buffer order;
+    buffer_init(&order, 64 * KiB);
+    body_register(&order, p->name, path);
+    const enum weir_code code =
+        order.failed ? weir_fail(err, WEIR_INVALID, "the path of '%s' is over 64 KiB", p->name)
+                     : control(p, buffer_view(&order), NULL, err);
+    buffer_finish(&order);
+    return code;
+}
+
+static void start_loop(struct pool *p)
+{
+    CHECK(uv_loop_init(&p->loop) == 0);
+    p->poll.data = p->interrupt.data = p->terminate.data = p->tick.data = p;
+    CHECK(uv_poll_init(&p->loop, &p->poll, weir_fd(p->weir)) == 0);
+    CHECK(uv_signal_init(&p->loop, &p->interrupt) == 0);
+    CHECK(uv_signal_init(&p->loop, &p->terminate) == 0);
+    CHECK(uv_timer_init(&p->loop, &p->tick) == 0);
+    CHECK(uv_poll_start(&p->poll, UV_READABLE, on_readable) == 0);
+}
+
+enum weir_code pool_open(const char *name, const char *path, const struct pool_settings *settings,
+                         struct pool **out, struct weir_error *err)
+{
+    struct pool *const p = mem_new(1, sizeof(*p));
+    p->name = mem_copy_text(name, strlen(name));
+    p->sink = (struct stderr_log){ .least = LOG_ERROR };
+    p->weir = weir_open(&(struct weir_options){ .size = sizeof(struct weir_options),
+                                                .memory_bytes = settings->memory.bytes,
+                                                .memory_percent = settings->memory.percent,
+                                                .threads = (uint32_t)settings->threads,
+                                                .max_workers = 1,
+                                                .log = stderr_log_pool,
+                                                .log_context = &p->sink,
+                                                .on_event = on_event,
+                                                .event_context = p },
+                        err);
+    if (p->weir == NULL) {
+        mem_free(p->name);
+        mem_free(p);
+        return err->code;
+    }
+    start_loop(p);
+    enum weir_code code = register_model(p, path, err);
+    if (code == WEIR_OK)
+        code = wait_inspected(p, err);
+    if (code == WEIR_OK)
+        *out = p;
+    else
+        pool_close(p);
+    return code;
+}
+
+void pool_close(struct pool *p)
+{
+    if (p == NULL)
+        return;
+    uv_close((uv_handle_t *)&p->poll, NULL);
+    uv_close((uv_handle_t *)&p->interrupt, NULL);
+    uv_close((uv_handle_t *)&p->terminate, NULL);
+    uv_close((uv_handle_t *)&p->tick, NULL);
+    uv_run(&p->loop, UV_RUN_DEFAULT);
+    weir_close(p->weir);
+    CHECK(uv_loop_close(&p->loop) == 0);
+    mem_free(p->name);
+    mem_free(p);
+}
+
+enum weir_code pool_run(struct pool *p, enum weir_operation operation, const void *input,
+                        void (*output)(void *context, const struct weir_output *output),
+                        void *context, struct weir_error *err)
+{
+    static const struct weir_callbacks callbacks = { .size = sizeof(struct weir_callbacks),
+                                                     .on_output = on_output,
+                                                     .on_end = on_end };
+    p->ended = false;
+    p->on_output = output;
+    p->context = context;
+    const uint64_t id =
+        weir_submit(p->weir,
+                    &(struct weir_request){
+                        .size = sizeof(struct weir_request),
+                        .capability = operation == WEIR_EMBED ? WEIR_TEXT_EMBEDDING : p->capability,
+                        .operation = operation,
+                        .model = p->name,
+                        .callbacks = &callbacks,
+                        .context = p,
+                        .input = input },
+                    err);
+    if (id == 0)
+        return err->code;
+    catch_signals(p);
+    while (!p->ended) {
+        uv_run(&p->loop, UV_RUN_ONCE);
+        if (p->signal != 0)
+            weir_cancel(p->weir, id); /* its end comes with one of the next turns */
+    }
+    release_signals(p);
+    if (p->signal != 0)
+        return interrupted(p, err);
+    if (p->error.code != WEIR_OK)
+        *err = p->error;
+    return p->error.code;
+}

@@ -1,0 +1,321 @@
+#include "cmd/verb.h"
+
+#include "base/buffer.h"
+#include "base/check.h"
+#include "base/log.h"
+#include "base/size.h"
+#include "cmd/bodies.h"
+#include "cmd/serve_options.h"
+#include "cmd/stderr_log.h"
+#include "server/server.h"
+
+#include "weir/weir.h"
+
+#include <jansson.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <uv.h>
+
+#define DRAIN_TICK_MS  20
+#define CLOSE_GRACE_MS 500
+
+/* The life of a server:
+ *
+ *   start ── signal ──▶ draining ── pool says drained ──▶ closing ── server closed ──▶ end (0)
+ *                          └─────── second signal at any time: kill, end (128 + signal) ──────┘ */
+struct serving {
+    struct weir *pool;
+    struct server *server;
+    struct stderr_log sink;
+    struct log log;
+    int64_t drain_ms;
+    uv_loop_t loop;
+    uv_signal_t interrupt, terminate, hangup;
+    uv_timer_t drain_tick;
+    uv_check_t drain_check;
+    bool draining, closing;
+    bool ask; /* something happened in the pool: it may be drained now */
+};
+
+static void on_event(void *context, const char *json, size_t bytes)
+{
+    struct serving *const s = context;
+    s->ask = true;
+    server_event(s->server, json, bytes);
+}
+
+static enum weir_code control(struct serving *s, const struct buffer *order, json_t **out,
+                              struct weir_error *err)
+{
+    const char *answer;
+    size_t bytes;
+    const enum weir_code code =
+        weir_control(s->pool, (const char *)order->data, order->len, &answer, &bytes, err);
+    if (code == WEIR_OK && out != NULL)
+        *out = json_loadb(answer, bytes, 0, NULL);
+    return code;
+}
+
+static enum weir_code register_model(struct serving *s, const struct serve_model *model,
+                                     struct weir_error *err)
+{
+    struct buffer order;
+    buffer_init(&order, 64 * KiB);
+    body_register(&order, model->name, model->path);
+    enum weir_code code =
+        order.failed ? weir_fail(err, WEIR_INVALID, "the path of '%s' is over 64 KiB", model->name)
+                     : control(s, &order, NULL, err);
+    if (code != WEIR_OK)
+        weir_wrap(err, "--model %s", model->name);
+    buffer_finish(&order);
+    return code;
+}
+
+static enum weir_code open_pool(struct serving *s, const struct serve_options *options,
+                                const struct serve_settings *settings, struct weir_error *err)
+{
+    s->pool = weir_open(&(struct weir_options){ .size = sizeof(struct weir_options),
+                                                .memory_bytes = options->memory.bytes,
+                                                .memory_percent = options->memory.percent,
+                                                .threads = (uint32_t)options->threads,
+                                                .max_workers = (uint32_t)options->max_workers,
+                                                .min_workers = (uint32_t)options->min_workers,
+                                                .idle_ms = options->idle_ms,
+                                                .idle_label_ms = options->idle_label_ms,
+                                                .limits = settings->pool_limits,
+                                                .limits_count = settings->pool_limits_count,
+                                                .log = stderr_log_pool,
+                                                .log_context = &s->sink,
+                                                .on_event = on_event,
+                                                .event_context = s },
+                        err);
+    return s->pool != NULL ? WEIR_OK : err->code;
+}
+
+static void on_server_closed(void *context)
+{
+    struct serving *const s = context;
+    uv_close((uv_handle_t *)&s->interrupt, NULL);
+    uv_close((uv_handle_t *)&s->terminate, NULL);
+    uv_close((uv_handle_t *)&s->hangup, NULL);
+    uv_close((uv_handle_t *)&s->drain_tick, NULL);
+    uv_close((uv_handle_t *)&s->drain_check, NULL);
+}
+
+static void begin_close(struct serving *s, int64_t grace_ms)
+{
+    if (s->closing)
+        return;
+    s->closing = true;
+    uv_timer_stop(&s->drain_tick);
+    uv_check_stop(&s->drain_check);
+    server_close(s->server, grace_ms, on_server_closed, s);
+}
+
+static void ask_drained(struct serving *s)
+{
+    struct buffer order;
+    struct weir_error err;
+    json_t *answer = NULL;
+    buffer_init(&order, KiB);
+    buffer_text(&order, "{\"op\":\"drained\"}");
+    s->ask = false;
+    if (control(s, &order, &answer, &err) != WEIR_OK) {
+        log_write(&s->log, LOG_ERROR, "serve", "the drain cannot be followed: %s", err.text);
+        begin_close(s, 0);
+    } else if (json_is_true(json_object_get(answer, "drained"))) {
+        log_write(&s->log, LOG_INFO, "serve", "drained");
+        begin_close(s, CLOSE_GRACE_MS);
+    }
+    json_decref(answer);
+    buffer_finish(&order);
+}
+
+static void on_drain_tick(uv_timer_t *timer)
+{
+    ask_drained(timer->data);
+}
+
+/* Runs once a turn of the loop. Asking makes the pool's descriptor readable, so it asks only after
+ * an event: asking each time would keep the loop spinning. */
+static void on_drain_check(uv_check_t *check)
+{
+    struct serving *const s = check->data;
+    if (s->ask)
+        ask_drained(s);
+}
+
+static void begin_drain(struct serving *s, const char *why)
+{
+    struct buffer order;
+    struct weir_error err;
+    log_write(&s->log, LOG_INFO, "serve", "%s: draining, limit_ms=%lld", why,
+              (long long)s->drain_ms);
+    s->draining = true;
+    buffer_init(&order, KiB);
+    buffer_printf(&order, "{\"op\":\"drain\",\"limit_ms\":%lld}", (long long)s->drain_ms);
+    server_drain(s->server);
+    if (control(s, &order, NULL, &err) != WEIR_OK) {
+        log_write(&s->log, LOG_ERROR, "serve", "the pool cannot be drained: %s", err.text);
+        begin_close(s, 0);
+    } else {
+        uv_check_start(&s->drain_check, on_drain_check);
+        uv_timer_start(&s->drain_tick, on_drain_tick, DRAIN_TICK_MS, DRAIN_TICK_MS);
+    }
+    buffer_finish(&order);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    struct serving *const s = handle->data;
+    const char *const name = number == SIGINT ? "SIGINT" : "SIGTERM";
+    if (!s->draining) {
+        begin_drain(s, name);
+        return;
+    }
+    /* The second one: nobody waits any more. Workers are killed and reaped, nothing else is tidied.
+     */
+    log_write(&s->log, LOG_WARN, "serve", "second %s: ending at once", name);
+    weir_close(s->pool);
+    _exit(128 + number);
+}
+
+static void on_hangup(uv_signal_t *handle, int number)
+{
+    const struct serving *const s = handle->data;
+    (void)number;
+    log_write(&s->log, LOG_INFO, "serve",
+              "SIGHUP: there is no configuration file, so there is nothing to read again");
+}
+
+static void start_handles(struct serving *s)
+{
+    s->interrupt.data = s->terminate.data = s->hangup.data = s;
+    s->drain_tick.data = s->drain_check.data = s;
+    CHECK(uv_signal_init(&s->loop, &s->interrupt) == 0);
+    CHECK(uv_signal_init(&s->loop, &s->terminate) == 0);
+    CHECK(uv_signal_init(&s->loop, &s->hangup) == 0);
+    CHECK(uv_timer_init(&s->loop, &s->drain_tick) == 0);
+    CHECK(uv_check_init(&s->loop, &s->drain_check) == 0);
+    uv_signal_start(&s->interrupt, on_signal, SIGINT);
+    uv_signal_start(&s->terminate, on_signal, SIGTERM);
+    uv_signal_start(&s->hangup, on_hangup, SIGHUP);
+}
+
+/* The lines come last and together: whoever reads one may send requests to any address. */
+static enum weir_code start(struct serving *s, const struct serve_options *options,
+                            const struct serve_settings *settings, struct weir_error *err)
+{
+    struct buffer lines;
+    enum weir_code code = WEIR_OK;
+    buffer_init(&lines, MiB);
+    for (size_t i = 0; i < settings->models_count && code == WEIR_OK; i++)
+        code = register_model(s, &settings->models[i], err);
+    for (size_t i = 0; i < options->listen.count && code == WEIR_OK; i++) {
+        char url[128];
+        code = server_listen(s->server, options->listen.items[i], url, err);
+        if (code == WEIR_OK)
+            buffer_printf(&lines, "weir: listening on %s\n", url);
+        else
+            weir_wrap(err, "--listen %s", options->listen.items[i]);
+    }
+    if (code == WEIR_OK)
+        fwrite(lines.data, 1, lines.len, stderr);
+    buffer_finish(&lines);
+    return code;
+}
+
+static int serve(const struct verb *verb, const struct serve_options *options,
+                 const struct serve_settings *settings)
+{
+    struct serving s = {
+        .sink = {.least = (enum log_level)options->log_level, .json = options->log_format == 1},
+        .drain_ms = settings->drain_ms,
+    };
+    struct weir_error err;
+    int status = 0;
+    s.log = stderr_log_of(&s.sink);
+    if (open_pool(&s, options, settings, &err) != WEIR_OK) /* an unknown limit is wrong usage */
+        return err.code == WEIR_INVALID ? verb_misused(verb, "%s", err.text)
+                                        : verb_failed(verb, &err);
+    CHECK(uv_loop_init(&s.loop) == 0);
+    const struct server_options server = {
+        .limits = settings->server_limits,
+        .allow_hosts = options->allow_hosts.items,
+        .allow_hosts_count = options->allow_hosts.count,
+        .allow_origins = options->allow_origins.items,
+        .allow_origins_count = options->allow_origins.count,
+        .log = &s.log,
+    };
+    if (server_create(&s.loop, s.pool, &server, &s.server, &err) != WEIR_OK) {
+        status = verb_failed(verb, &err);
+    } else {
+        start_handles(&s);
+        if (start(&s, options, settings, &err) != WEIR_OK) {
+            status = verb_failed(verb, &err);
+            begin_close(&s, 0);
+        }
+    }
+    uv_run(&s.loop, UV_RUN_DEFAULT);
+    struct server *const server_gone = s.server;
+    s.server = NULL; /* weir_close may still report events */
+    if (server_gone != NULL)
+        server_destroy(server_gone);
+    weir_close(s.pool);
+    uv_loop_close(&s.loop);
+    return status;
+}
+
+/* The limits of the server are known here with their defaults; the pool's appear as they were
+ * given. */
+static void print_limits(const struct serve_settings *settings)
+{
+#define X(name, value, says)                                                                       \
+    if (settings->server_limits.name == 0)                                                         \
+        printf("limit = %s=%lld  (default)\n", #name, (long long)(value));
+    SERVER_LIMITS(X)
+#undef X
+    if (settings->drain_ms == SERVE_DRAIN_MS)
+        printf("limit = drain_ms=%d  (default)\n", SERVE_DRAIN_MS);
+}
+
+static int serve_run(const struct verb *verb, int argc, char **argv)
+{
+    struct options o;
+    struct serve_options options = { 0 };
+    struct serve_settings settings = { 0 };
+    struct weir_error err;
+    int status;
+    if (!verb_begin(verb, &o, &options, argc, argv, &status))
+        return status;
+    if (o.rest_count > 0) {
+        status = verb_misused(verb, "'%s' is no option of it", o.rest[0]);
+    } else if (serve_settings_read(&settings, &options, &err) != WEIR_OK) {
+        status = verb_misused(verb, "%s", err.text);
+    } else if (options.print_config) {
+        options_print(&o, stdout);
+        print_limits(&settings);
+        status = 0;
+    } else {
+        status = serve(verb, &options, &settings);
+    }
+    serve_settings_finish(&settings);
+    options_finish(&o);
+    return status;
+}
+
+const struct verb verb_serve = {
+    .name = "serve",
+    .arguments = "",
+    .summary = "serve models over HTTP from one pool",
+    .details =
+        "Listens for HTTP requests and answers them from a pool of worker processes. Writes one line\n"
+        "`weir: listening on http://HOST:PORT` an address to stderr once it accepts connections.\n"
+        "SIGTERM and SIGINT end it after what runs has been answered (limit drain_ms, 5 s); a second\n"
+        "one ends it at once, with status 128 + the signal's number. SIGHUP changes nothing.",
+    .options = serve_options_table,
+    .options_count = SERVE_OPTIONS_COUNT,
+    .run = serve_run,
+};

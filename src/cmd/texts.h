@@ -1,0 +1,42 @@
+/* texts.h — the texts of a verb, in batches: from its arguments, or line by line from a descriptor.
+ *
+ * A batch is given as soon as it is full or nothing more can be read without waiting, so that
+ * answers begin while the input is still being made. A line that is blank, too long or not UTF-8 is
+ * an error naming its number, reported after the texts before it. */
+#ifndef CMD_TEXTS_H
+#define CMD_TEXTS_H
+
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/str.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define TEXTS_BATCH     256
+#define TEXTS_BYTES_MAX (8 * 1024 * 1024) /* of one line; several lines stop at 1 MiB together */
+
+struct texts {
+    struct str items[TEXTS_BATCH]; /* the batch, borrowed until the next call */
+    size_t count;
+    size_t first; /* number of items[0] among all texts, from 0 */
+    bool are_lines;
+    /* Private. */
+    const char *const *arguments;
+    size_t arguments_count;
+    int fd;
+    struct buffer in;
+    size_t used; /* bytes of `in` that the batch borrows */
+    size_t next; /* number of the next text */
+    bool ended;
+    struct weir_error problem;
+};
+
+void texts_of_arguments(struct texts *t, const char *const *arguments, size_t count);
+void texts_of_lines(struct texts *t, int fd);
+void texts_finish(struct texts *t);
+
+/* Makes the next batch; count 0 at the end. */
+enum weir_code texts_next(struct texts *t, struct weir_error *err);
+
+#endif

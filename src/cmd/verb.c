@@ -1,0 +1,80 @@
+#include "cmd/verb.h"
+
+#include "base/check.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+extern char **environ; /* POSIX leaves the declaration to the program */
+
+const struct verb *const verbs[] = {
+    &verb_serve, &verb_embed, &verb_tokenize, &verb_ps, &verb_help, &verb_version,
+};
+const size_t verbs_count = ARRAY_COUNT(verbs);
+
+const struct verb *verb_find(const char *name)
+{
+    for (size_t i = 0; i < verbs_count; i++) {
+        if (strcmp(verbs[i]->name, name) == 0)
+            return verbs[i];
+    }
+    return NULL;
+}
+
+void verb_print_help(const struct verb *verb, FILE *out)
+{
+    fprintf(out, "weir %s%s%s%s\n\n%s\n", verb->name, verb->options_count > 0 ? " [options]" : "",
+            verb->arguments[0] != '\0' ? " " : "", verb->arguments, verb->details);
+    if (verb->options_count > 0) {
+        fprintf(out, "\nOptions, as `--name value` or `--name=value`:\n\n");
+        options_help(verb->options, verb->options_count, out);
+    }
+}
+
+bool verb_begin(const struct verb *verb, struct options *o, void *target, int argc, char **argv,
+                int *status)
+{
+    struct weir_error err;
+    if (options_read(o, verb->options, verb->options_count, target, argc, argv, environ, &err) !=
+        WEIR_OK) {
+        *status = verb_misused(verb, "%s", err.text);
+        options_finish(o);
+        return false;
+    }
+    if (o->wants_help) {
+        verb_print_help(verb, stdout);
+        *status = 0;
+        options_finish(o);
+        return false;
+    }
+    return true;
+}
+
+int verb_misused(const struct verb *verb, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fprintf(stderr, "weir %s: ", verb->name);
+    vfprintf(stderr, format, args);
+    fprintf(stderr, "\nSee 'weir help %s'.\n", verb->name);
+    va_end(args);
+    return 2;
+}
+
+int verb_failed(const struct verb *verb, const struct weir_error *err)
+{
+    fprintf(stderr, "weir %s: %s", verb->name, err->text);
+    if (err->retry_after_ms > 0)
+        fprintf(stderr, " (try again in %lld s)", (long long)(err->retry_after_ms + 999) / 1000);
+    fputc('\n', stderr);
+    return 1;
+}
+
+int verb_status(const struct verb *verb, enum weir_code code, const struct weir_error *err)
+{
+    if (code == WEIR_OK)
+        return 0;
+    if (code == WEIR_CANCELLED)
+        return err->value > 0 ? 128 + (int)err->value : 0;
+    return verb_failed(verb, err);
+}

@@ -1,0 +1,348 @@
+/* The eight functions, driving real processes of weir-worker-fake. */
+#include "weir/weir.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+struct outcome {
+    int outputs, ends;
+    enum weir_code code;
+    char error[220];
+    size_t rows, dim;
+    float first;
+    uint64_t tokens;
+    char text[4096];
+    int hold; /* outputs taken without giving credit back */
+};
+
+static struct weir *pool;
+static char events[1 << 20];
+static size_t events_len;
+
+static void on_event(void *context, const char *json, size_t bytes)
+{
+    (void)context;
+    if (events_len + bytes + 2 > sizeof events)
+        return;
+    memcpy(events + events_len, json, bytes);
+    events_len += bytes;
+    events[events_len++] = '\n';
+    events[events_len] = '\0';
+}
+
+static void on_output(void *context, uint64_t id, const struct weir_output *output)
+{
+    struct outcome *o = context;
+    (void)id;
+    assert_int_equal(o->ends, 0);
+    o->outputs++;
+    o->rows = output->rows;
+    o->dim = output->dim;
+    if (output->rows > 0 && output->dim > 0)
+        o->first = output->vectors[0];
+    if (output->text != NULL && strlen(o->text) + output->bytes < sizeof o->text)
+        strncat(o->text, output->text, output->bytes);
+}
+
+static void on_end(void *context, uint64_t id, const struct weir_end *end)
+{
+    struct outcome *o = context;
+    (void)id;
+    o->ends++;
+    o->code = end->error.code;
+    o->tokens = end->input_tokens;
+    snprintf(o->error, sizeof o->error, "%s", end->error.text);
+}
+
+static const struct weir_callbacks callbacks = { .size = sizeof callbacks,
+                                                 .on_output = on_output,
+                                                 .on_end = on_end };
+
+static void open_pool(void)
+{
+    struct weir_error err;
+    struct weir_options o = { .size = sizeof o, .worker = WEIR_BIN, .on_event = on_event,
+                              .memory_bytes = UINT64_C(1) << 30 };
+    events_len = 0;
+    events[0] = '\0';
+    pool = weir_open(&o, &err);
+    assert_non_null(pool);
+}
+
+static void add_model(const char *name, const char *path)
+{
+    struct weir_error err;
+    const char *answer;
+    char json[512];
+    int n = snprintf(json, sizeof json, "{\"op\":\"register\",\"name\":\"%s\",\"path\":\"%s\"}", name,
+                     path);
+    enum weir_code code = weir_control(pool, json, (size_t)n, &answer, NULL, &err);
+    if (code != WEIR_OK)
+        fail_msg("register: %s", err.text);
+}
+
+static uint64_t embed(const char *model, const char *text, struct outcome *o, struct weir_error *err)
+{
+    struct weir_input in = { .size = sizeof in, .kind = WEIR_INPUT_TEXT, .data = text,
+                             .bytes = strlen(text) };
+    struct weir_embed e = { .size = sizeof e, .inputs = &in, .count = 1 };
+    return weir_submit(pool, &(struct weir_request){ .size = sizeof(struct weir_request),
+                                                     .capability = WEIR_TEXT_EMBEDDING,
+                                                     .operation = WEIR_EMBED, .model = model,
+                                                     .callbacks = &callbacks, .context = o,
+                                                     .input = &e }, err);
+}
+
+static uint64_t generate(const char *model, const char *text, uint32_t flags, struct outcome *o)
+{
+    struct weir_error err;
+    struct weir_generate g = { .size = sizeof g,
+                               .prompt = { .size = sizeof g.prompt, .kind = WEIR_INPUT_TEXT,
+                                           .data = text, .bytes = strlen(text) } };
+    uint64_t id = weir_submit(pool, &(struct weir_request){ .size = sizeof(struct weir_request),
+                                                            .capability = WEIR_TEXT_TO_TEXT,
+                                                            .operation = WEIR_GENERATE,
+                                                            .model = model, .flags = flags,
+                                                            .callbacks = &callbacks, .context = o,
+                                                            .input = &g }, &err);
+    assert_true(id != 0);
+    return id;
+}
+
+/* Steps until `count` outcomes have ended, at most for `seconds`. */
+static void run(const struct outcome *o, size_t count, int seconds)
+{
+    struct weir_error err;
+    for (int i = 0; i < seconds * 100; i++) {
+        size_t ended = 0;
+        for (size_t k = 0; k < count; k++)
+            ended += o[k].ends > 0;
+        if (ended == count)
+            return;
+        assert_int_equal(weir_step(pool, 10, &err), WEIR_OK);
+    }
+    fail_msg("not all of %zu requests ended within %d s", count, seconds);
+}
+
+static void test_first_request_starts_a_worker_and_is_answered(void **state)
+{
+    (void)state;
+    struct outcome o[3] = { 0 };
+    struct weir_error err;
+    open_pool();
+    add_model("m", "fake:text_embedding?dim=16");
+    for (size_t i = 0; i < 3; i++)
+        assert_true(embed("m", i == 1 ? "other" : "hello world", &o[i], &err) != 0);
+    assert_int_equal(o[0].ends, 0);
+    run(o, 3, 20);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(o[i].code, WEIR_OK);
+        assert_int_equal(o[i].outputs, 1);
+        assert_int_equal(o[i].ends, 1);
+        assert_int_equal(o[i].dim, 16);
+    }
+    assert_true(o[0].first == o[2].first && o[0].first != o[1].first);
+    weir_close(pool);
+}
+
+static void test_unknown_model_is_refused_at_once(void **state)
+{
+    (void)state;
+    struct outcome o = { 0 };
+    struct weir_error err;
+    open_pool();
+    assert_int_equal(embed("nobody", "x", &o, &err), 0);
+    assert_int_equal(err.code, WEIR_NO_SUCH_MODEL);
+    weir_close(pool);
+    assert_int_equal(o.ends, 0);
+}
+
+static void test_close_ends_what_is_left(void **state)
+{
+    (void)state;
+    struct outcome o = { 0 };
+    struct weir_error err;
+    open_pool();
+    add_model("m", "fake:text_embedding?step=60s");
+    assert_true(embed("m", "x", &o, &err) != 0);
+    for (int i = 0; i < 20; i++)
+        weir_step(pool, 10, &err);
+    weir_close(pool);
+    assert_int_equal(o.ends, 1);
+    assert_int_equal(o.code, WEIR_SHUTTING_DOWN);
+}
+
+static void test_failed_load_says_why_and_leaves_nothing(void **state)
+{
+    (void)state;
+    struct outcome o[2] = { 0 };
+    struct weir_error err;
+    const char *answer;
+    open_pool();
+    add_model("m", "fake:text_embedding?load_fail=boom");
+    embed("m", "a", &o[0], &err);
+    embed("m", "b", &o[1], &err);
+    run(o, 2, 20);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(o[i].code, WEIR_LOAD_FAILED);
+        assert_non_null(strstr(o[i].error, "boom"));
+    }
+    for (int i = 0; i < 50; i++)
+        weir_step(pool, 10, &err);
+    assert_int_equal(weir_control(pool, "{\"op\":\"status\"}", 15, &answer, NULL, &err), WEIR_OK);
+    assert_non_null(strstr(answer, "\"leased\":0,"));
+    const char *spawning = strstr(events, "\"to\":\"Spawning\"");
+    const char *loading = strstr(events, "\"to\":\"Loading\"");
+    const char *failed = strstr(events, "\"to\":\"Failed\"");
+    const char *dead = strstr(events, "\"to\":\"Dead\"");
+    assert_true(spawning != NULL && spawning < loading && loading < failed && failed < dead);
+    weir_close(pool);
+}
+
+static void test_stream_has_credit(void **state)
+{
+    (void)state;
+    struct outcome o = { 0 };
+    struct weir_error err;
+    open_pool();
+    add_model("t", "fake:text_to_text?script=yes");
+    uint64_t id = generate("t", "!tokens 200 0ms", WEIR_FLAG_OWN_CREDIT, &o);
+    for (int i = 0; i < 100; i++)
+        weir_step(pool, 10, &err);
+    assert_int_equal(o.outputs, 64);
+    assert_int_equal(o.ends, 0);
+    assert_true(weir_credit(pool, id, 64, 64 * 16));
+    for (int i = 0; i < 50; i++)
+        weir_step(pool, 10, &err);
+    assert_int_equal(o.outputs, 128);
+    weir_credit(pool, id, 200, 200 * 16);
+    run(&o, 1, 10);
+    assert_int_equal(o.outputs, 200);
+    assert_int_equal(o.code, WEIR_OK);
+    weir_close(pool);
+}
+
+static void test_stream_without_own_credit_flows(void **state)
+{
+    (void)state;
+    struct outcome o = { 0 };
+    open_pool();
+    add_model("t", "fake:text_to_text?script=yes");
+    generate("t", "!tokens 500 0ms", 0, &o);
+    run(&o, 1, 20);
+    assert_int_equal(o.outputs, 500);
+    assert_int_equal(o.code, WEIR_OK);
+    weir_close(pool);
+}
+
+static void test_cancel_stops_a_running_request(void **state)
+{
+    (void)state;
+    struct outcome o[2] = { 0 };
+    struct weir_error err;
+    open_pool();
+    add_model("m", "fake:text_embedding?step=50ms&steps=2000");
+    uint64_t id = embed("m", "x", &o[0], &err);
+    for (int i = 0; i < 50; i++)
+        weir_step(pool, 10, &err);
+    assert_true(weir_cancel(pool, id));
+    assert_false(weir_cancel(pool, id));
+    run(o, 1, 2);
+    assert_int_equal(o[0].code, WEIR_CANCELLED);
+    weir_close(pool);
+}
+
+static void test_crash_is_retried_then_quarantined(void **state)
+{
+    (void)state;
+    struct outcome o[2] = { 0 };
+    struct weir_error err;
+    open_pool();
+    add_model("m", "fake:text_embedding?script=yes");
+    embed("m", "!crash", &o[0], &err);
+    run(o, 1, 20);
+    assert_int_equal(o[0].code, WEIR_QUARANTINED);
+    assert_int_equal(embed("m", "!crash", &o[1], &err), 0);
+    assert_int_equal(err.code, WEIR_QUARANTINED);
+    weir_close(pool);
+}
+
+static void test_fd_is_readable_after_submit_and_by_timer(void **state)
+{
+    (void)state;
+    struct outcome o = { 0 };
+    struct weir_error err;
+    open_pool();
+    add_model("m", "fake:text_embedding?load=100ms");
+    while (weir_step(pool, 0, &err), poll(&(struct pollfd){ weir_fd(pool), POLLIN, 0 }, 1, 0) > 0)
+        ;
+    embed("m", "x", &o, &err);
+    assert_int_equal(poll(&(struct pollfd){ weir_fd(pool), POLLIN, 0 }, 1, 0), 1);
+    for (int i = 0; i < 2000 && o.ends == 0; i++) {
+        struct pollfd p = { weir_fd(pool), POLLIN, 0 };
+        assert_int_equal(poll(&p, 1, 20000), 1);
+        weir_step(pool, 0, &err);
+    }
+    assert_int_equal(o.code, WEIR_OK);
+    weir_close(pool);
+}
+
+static void test_control_refuses_what_it_does_not_know(void **state)
+{
+    (void)state;
+    struct weir_error err;
+    const char *answer;
+    static const char *const bad[] = { "", "[]", "{}", "{\"op\":5}", "{\"op\":\"fly\"}",
+                                       "{\"op\":\"status\",\"x\":1}",
+                                       "{\"op\":\"register\",\"name\":\"a\"}",
+                                       "{\"op\":\"register\",\"name\":\"a b\",\"path\":\"/x\"}",
+                                       "{\"op\":\"register\",\"name\":\"a\",\"path\":\"/x\","
+                                       "\"max_workers\":-1}",
+                                       "{\"op\":\"unload\",\"name\":\"a\"}" };
+    open_pool();
+    for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
+        assert_int_not_equal(weir_control(pool, bad[i], strlen(bad[i]), &answer, NULL, &err),
+                             WEIR_OK);
+        assert_true(strlen(err.text) > 0);
+    }
+    weir_close(pool);
+}
+
+static void test_open_refuses_a_wrong_size_and_unknown_limits(void **state)
+{
+    (void)state;
+    struct weir_error err;
+    struct weir_limit limit = { "no_such_limit", 1 };
+    assert_null(weir_open(&(struct weir_options){ .size = 1 }, &err));
+    assert_int_equal(err.code, WEIR_INVALID);
+    assert_null(weir_open(&(struct weir_options){ .size = sizeof(struct weir_options),
+                                                  .limits = &limit, .limits_count = 1 }, &err));
+    assert_non_null(strstr(err.text, "no_such_limit"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_first_request_starts_a_worker_and_is_answered),
+        cmocka_unit_test(test_unknown_model_is_refused_at_once),
+        cmocka_unit_test(test_close_ends_what_is_left),
+        cmocka_unit_test(test_failed_load_says_why_and_leaves_nothing),
+        cmocka_unit_test(test_stream_has_credit),
+        cmocka_unit_test(test_stream_without_own_credit_flows),
+        cmocka_unit_test(test_cancel_stops_a_running_request),
+        cmocka_unit_test(test_crash_is_retried_then_quarantined),
+        cmocka_unit_test(test_fd_is_readable_after_submit_and_by_timer),
+        cmocka_unit_test(test_control_refuses_what_it_does_not_know),
+        cmocka_unit_test(test_open_refuses_a_wrong_size_and_unknown_limits),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,88 @@
+#include "model/attention.h"
+
+#include <math.h>
+#include <string.h>
+
+static uint64_t rounded(uint64_t n, uint64_t to)
+{
+    return (n + to - 1) / to * to;
+}
+
+/*     keys: [tokens / NR][dim][NR]    values: [dim / NR][tokens][NR]    scores: [MR][tokens]      */
+uint64_t attention_scratch_floats(const struct kernels *k, uint64_t tokens, uint64_t dim)
+{
+    const uint64_t nr = k->matmul.columns, row = rounded(tokens, nr);
+    return row * dim + rounded(dim, nr) * tokens + k->matmul.rows * row;
+}
+
+static void pack_keys(const struct attention *a, size_t nr, float *panels)
+{
+    for (size_t first = 0; first < a->tokens; first += nr) {
+        size_t used = a->tokens - first < nr ? a->tokens - first : nr;
+        if (used < nr)
+            memset(panels, 0, a->dim * nr * sizeof(*panels));
+        for (size_t column = 0; column < used; column++) {
+            const float *key = a->key + (first + column) * a->stride;
+            for (size_t i = 0; i < a->dim; i++)
+                panels[i * nr + column] = key[i];
+        }
+        panels += a->dim * nr;
+    }
+}
+
+static void pack_values(const struct attention *a, size_t nr, float *panels)
+{
+    for (size_t first = 0; first < a->dim; first += nr) {
+        size_t used = a->dim - first < nr ? a->dim - first : nr;
+        for (size_t token = 0; token < a->tokens; token++) {
+            memcpy(panels, a->value + token * a->stride + first, used * sizeof(*panels));
+            memset(panels + used, 0, (nr - used) * sizeof(*panels));
+            panels += nr;
+        }
+    }
+}
+
+/* out = a × panelsᵀ for the few rows of one tile. */
+static void multiply(struct matmul_tile t, const struct kernels *k, size_t columns)
+{
+    const size_t nr = k->matmul.columns;
+    for (size_t first = 0; first < columns; first += nr) {
+        t.columns = columns - first < nr ? columns - first : nr;
+        k->matmul.tile(&t);
+        t.panel += nr * t.depth;
+        t.out += nr;
+    }
+}
+
+void attention_run(const struct attention *a, const struct kernels *k, float *scratch)
+{
+    const size_t nr = k->matmul.columns, mr = k->matmul.rows;
+    const size_t row = (size_t)rounded(a->tokens, nr);
+    const float scale = 1 / sqrtf((float)a->dim);
+    float *keys = scratch;
+    float *values = keys + row * a->dim;
+    float *scores = values + (size_t)rounded(a->dim, nr) * a->tokens;
+    pack_keys(a, nr, keys);
+    pack_values(a, nr, values);
+    for (size_t first = 0; first < a->tokens; first += mr) {
+        size_t rows = a->tokens - first < mr ? a->tokens - first : mr;
+        multiply((struct matmul_tile){ .a = a->query + first * a->stride,
+                                       .a_stride = a->stride,
+                                       .rows = rows,
+                                       .panel = keys,
+                                       .depth = a->dim,
+                                       .out = scores,
+                                       .out_stride = row },
+                 k, a->tokens);
+        for (size_t i = 0; i < rows; i++)
+            k->softmax(scores + i * row, scale, a->tokens);
+        multiply((struct matmul_tile){ .a = scores,
+                                       .a_stride = row,
+                                       .rows = rows,
+                                       .panel = values,
+                                       .depth = a->tokens,
+                                       .out = a->out + first * a->out_stride,
+                                       .out_stride = a->out_stride },
+                 k, a->dim);
+    }
+}

@@ -1,0 +1,293 @@
+#include "model/bert_weights.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "base/size.h"
+#include "base/str.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { NAME_BYTES = 128, VECTORS_ALIGNMENT = 64 };
+
+/* The words that the tables use for dimensions. */
+enum dim { DIM_NONE, DIM_HIDDEN, DIM_INTERMEDIATE, DIM_VOCAB, DIM_POSITIONS, DIM_TYPES };
+
+struct expected {
+    const char *name;
+    enum dim dims[2];
+};
+
+static const struct expected tensors[BERT_TENSOR_COUNT] = {
+#define X(ID, name, rows, columns)                                                                 \
+    [BERT_##ID] = {                                                                                \
+        name, {DIM_##rows, DIM_##columns}                                                        \
+    },
+    BERT_TENSORS(X)
+#undef X
+};
+
+static const struct expected layer_tensors[BERT_LAYER_TENSOR_COUNT] = {
+#define X(ID, name, rows, columns)                                                                 \
+    [BERT_LAYER_##ID] = {                                                                          \
+        name, {DIM_##rows, DIM_##columns}                                                        \
+    },
+    BERT_LAYER_TENSORS(X)
+#undef X
+};
+
+static int64_t dim_of(const struct bert_config *c, enum dim dim)
+{
+    switch (dim) {
+    case DIM_NONE: break;
+    case DIM_HIDDEN: return c->hidden;
+    case DIM_INTERMEDIATE: return c->intermediate;
+    case DIM_VOCAB: return c->vocab;
+    case DIM_POSITIONS: return c->positions;
+    case DIM_TYPES: return c->types;
+    }
+    return 0;
+}
+
+/* Files from before 2020 call a norm's weight gamma and its bias beta. */
+static const struct tensor *find(const struct safetensors *file, const char *name)
+{
+    static const struct {
+        const char *now, *then;
+    } endings[] = {
+        {"LayerNorm.weight", "gamma"},
+        { "LayerNorm.bias",  "beta" }
+    };
+    const struct tensor *t = safetensors_find(file, name);
+    for (size_t i = 0; t == NULL && i < ARRAY_COUNT(endings); i++) {
+        char old[NAME_BYTES];
+        if (!str_ends(str_of(name), str_of(endings[i].now)))
+            continue;
+        int stem = (int)(strlen(name) - strlen(endings[i].now) + strlen("LayerNorm."));
+        int length = snprintf(old, sizeof(old), "%.*s%s", stem, name, endings[i].then);
+        CHECK(length > 0 && (size_t)length < sizeof(old));
+        t = safetensors_find(file, old);
+    }
+    return t;
+}
+
+static enum weir_code bind(const struct safetensors *file, const struct bert_config *config,
+                           const char *name, const struct expected *expected,
+                           const struct tensor **out, struct weir_error *err)
+{
+    const struct tensor *t = find(file, name);
+    int64_t dims[2] = { dim_of(config, expected->dims[0]), dim_of(config, expected->dims[1]) };
+    uint32_t rank = expected->dims[1] == DIM_NONE ? 1 : 2;
+    struct shape_text wanted, found;
+    if (t == NULL)
+        return weir_fail(err, WEIR_LOAD_FAILED, "the tensor '%s' is missing", name);
+    if (!dtype_is_float(t->dtype))
+        return weir_fail(err, WEIR_LOAD_FAILED,
+                         "tensor '%s' is of type %s, it must be F32, F16 or BF16", name,
+                         dtype_name(t->dtype));
+    if (t->rank != rank || memcmp(t->dims, dims, rank * sizeof(dims[0])) != 0)
+        return weir_fail(err, WEIR_LOAD_FAILED,
+                         "tensor '%s' has the shape %s, the configuration says %s", name,
+                         tensor_shape(t->dims, t->rank, &found), tensor_shape(dims, rank, &wanted));
+    *out = t;
+    return WEIR_OK;
+}
+
+static enum weir_code bind_layer(const struct safetensors *file, const struct bert_config *config,
+                                 const char *prefix, uint32_t layer, const struct tensor **out,
+                                 struct weir_error *err)
+{
+    for (size_t i = 0; i < BERT_LAYER_TENSOR_COUNT; i++) {
+        char name[NAME_BYTES];
+        int length = snprintf(name, sizeof(name), "%sencoder.layer.%u.%s", prefix, layer,
+                              layer_tensors[i].name);
+        CHECK(length > 0 && (size_t)length < sizeof(name));
+        enum weir_code code = bind(file, config, name, &layer_tensors[i], &out[i], err);
+        if (code != WEIR_OK)
+            return code;
+    }
+    return WEIR_OK;
+}
+
+enum weir_code bert_bind(const struct safetensors *file, const struct bert_config *config,
+                         struct bert_bound *out, struct weir_error *err)
+{
+    struct bert_bound b = { .layers = mem_new(config->layers, sizeof(*b.layers)) };
+    const char *prefix =
+        safetensors_find(file, "bert.embeddings.word_embeddings.weight") ? "bert." : "";
+    enum weir_code code = WEIR_OK;
+    for (size_t i = 0; code == WEIR_OK && i < BERT_TENSOR_COUNT; i++) {
+        char name[NAME_BYTES];
+        int length = snprintf(name, sizeof(name), "%s%s", prefix, tensors[i].name);
+        CHECK(length > 0 && (size_t)length < sizeof(name));
+        code = bind(file, config, name, &tensors[i], &b.tensors[i], err);
+    }
+    for (uint32_t i = 0; code == WEIR_OK && i < config->layers; i++)
+        code = bind_layer(file, config, prefix, i, b.layers[i], err);
+    if (code != WEIR_OK) {
+        bert_bound_finish(&b);
+        return code;
+    }
+    *out = b;
+    return WEIR_OK;
+}
+
+void bert_bound_finish(struct bert_bound *b)
+{
+    mem_free(b->layers);
+    memset(b, 0, sizeof(*b));
+}
+
+/* places, the embeddings' norm, and two norms a layer. */
+static uint64_t vectors_floats(const struct bert_config *c)
+{
+    return (uint64_t)c->hidden * (c->tokens_max + UINT64_C(2) + 4 * (uint64_t)c->layers);
+}
+
+bool bert_weights_bytes(const struct bert_config *c, const struct kernels *k, uint64_t *out_bytes)
+{
+    const struct {
+        uint64_t columns, depth;
+    } products[] = {
+        {3 * (uint64_t)c->hidden, c->hidden      },
+        { c->hidden,              c->hidden      },
+        { c->intermediate,        c->hidden      },
+        { c->hidden,              c->intermediate},
+    };
+    uint64_t layer = sizeof(struct bert_layer), all;
+    for (size_t i = 0; i < ARRAY_COUNT(products); i++) {
+        uint64_t bytes;
+        if (!packed_bytes(k, products[i].columns, products[i].depth, &bytes) ||
+            !size_add(layer, bytes, &layer))
+            return false;
+    }
+    if (!size_mul(layer, c->layers, &all) ||
+        !size_add(all, vectors_floats(c) * sizeof(float), &all))
+        return false;
+    *out_bytes = all;
+    return true;
+}
+
+/* Takes `count` floats of the block; *at is the next free one. */
+static float *take(float **at, size_t count)
+{
+    float *taken = *at;
+    *at += count;
+    return taken;
+}
+
+static const float *take_vector(float **at, const struct tensor *t)
+{
+    float *taken = take(at, (size_t)t->dims[0]);
+    dtype_to_f32(t->dtype, t->data, taken, (size_t)t->dims[0]);
+    return taken;
+}
+
+/* All inputs are of token type 0, so what a position adds never changes. */
+static const float *take_places(float **at, const struct bert_bound *b, const struct bert_config *c,
+                                const struct kernels *k)
+{
+    float *places = take(at, (size_t)c->tokens_max * c->hidden);
+    float *type = *at; /* not taken: overwritten by what comes next */
+    const struct tensor *positions = b->tensors[BERT_POSITIONS];
+    const struct tensor *types = b->tensors[BERT_TYPES];
+    dtype_to_f32(types->dtype, types->data, type, c->hidden);
+    dtype_to_f32(positions->dtype, positions->data, places, (size_t)c->tokens_max * c->hidden);
+    for (size_t i = 0; i < c->tokens_max; i++)
+        k->add(places + i * c->hidden, type, c->hidden);
+    return places;
+}
+
+static enum weir_code pack_layer(struct bert_layer *layer,
+                                 const struct tensor *const t[BERT_LAYER_TENSOR_COUNT],
+                                 const struct kernels *k, struct team *team, struct weir_error *err)
+{
+    size_t hidden = (size_t)t[BERT_LAYER_MIX]->dims[0];
+    size_t intermediate = (size_t)t[BERT_LAYER_UP]->dims[0];
+    const struct {
+        struct packed *to;
+        size_t columns, depth;
+    } products[] = {
+        {&layer->qkv,   3 * hidden,   hidden      },
+        { &layer->mix,  hidden,       hidden      },
+        { &layer->up,   intermediate, hidden      },
+        { &layer->down, hidden,       intermediate},
+    };
+    const struct {
+        struct packed *to;
+        size_t at;
+        enum bert_layer_tensor weight, bias;
+    } fills[] = {
+        {&layer->qkv,   0,          BERT_LAYER_QUERY, BERT_LAYER_QUERY_BIAS},
+        { &layer->qkv,  hidden,     BERT_LAYER_KEY,   BERT_LAYER_KEY_BIAS  },
+        { &layer->qkv,  2 * hidden, BERT_LAYER_VALUE, BERT_LAYER_VALUE_BIAS},
+        { &layer->mix,  0,          BERT_LAYER_MIX,   BERT_LAYER_MIX_BIAS  },
+        { &layer->up,   0,          BERT_LAYER_UP,    BERT_LAYER_UP_BIAS   },
+        { &layer->down, 0,          BERT_LAYER_DOWN,  BERT_LAYER_DOWN_BIAS },
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(products); i++) {
+        enum weir_code code =
+            packed_init(products[i].to, k, products[i].columns, products[i].depth, err);
+        if (code != WEIR_OK)
+            return code;
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(fills); i++)
+        packed_fill(fills[i].to, k, team, fills[i].at, t[fills[i].weight], t[fills[i].bias]);
+    return WEIR_OK;
+}
+
+enum weir_code bert_weights_init(struct bert_weights *w, const struct bert_bound *bound,
+                                 const struct bert_config *config, const struct kernels *k,
+                                 struct team *team, void (*tick)(void *context), void *context,
+                                 struct weir_error *err)
+{
+    enum weir_code code = WEIR_OK;
+    uint64_t vector_bytes = vectors_floats(config) * sizeof(float);
+    struct size_text text;
+    memset(w, 0, sizeof(*w));
+    w->words = *bound->tensors[BERT_WORDS];
+    w->layers = mem_new(config->layers, sizeof(*w->layers));
+    w->layer_count = config->layers;
+    w->vectors = mem_try_aligned(vector_bytes, VECTORS_ALIGNMENT);
+    if (w->vectors == NULL) {
+        code = weir_fail(err, WEIR_NO_MEMORY, "no memory for %s of weights",
+                         size_format(vector_bytes, &text));
+        goto fail;
+    }
+    float *at = w->vectors;
+    w->places = take_places(&at, bound, config, k);
+    w->gain = take_vector(&at, bound->tensors[BERT_NORM_GAIN]);
+    w->shift = take_vector(&at, bound->tensors[BERT_NORM_SHIFT]);
+    for (uint32_t i = 0; i < config->layers; i++) {
+        const struct tensor *const *t = bound->layers[i];
+        struct bert_layer *layer = &w->layers[i];
+        layer->mix_gain = take_vector(&at, t[BERT_LAYER_MIX_GAIN]);
+        layer->mix_shift = take_vector(&at, t[BERT_LAYER_MIX_SHIFT]);
+        layer->down_gain = take_vector(&at, t[BERT_LAYER_DOWN_GAIN]);
+        layer->down_shift = take_vector(&at, t[BERT_LAYER_DOWN_SHIFT]);
+        code = pack_layer(layer, t, k, team, err);
+        if (code != WEIR_OK)
+            goto fail;
+        if (tick)
+            tick(context);
+    }
+    CHECK(at == w->vectors + vectors_floats(config));
+    return WEIR_OK;
+
+fail:
+    bert_weights_finish(w);
+    return code;
+}
+
+void bert_weights_finish(struct bert_weights *w)
+{
+    for (uint32_t i = 0; i < w->layer_count; i++) {
+        packed_finish(&w->layers[i].qkv);
+        packed_finish(&w->layers[i].mix);
+        packed_finish(&w->layers[i].up);
+        packed_finish(&w->layers[i].down);
+    }
+    mem_free(w->layers);
+    mem_free(w->vectors);
+    memset(w, 0, sizeof(*w));
+}

@@ -1,0 +1,100 @@
+#include "model/folder.h"
+
+#include "base/file.h"
+#include "base/mem.h"
+
+#include <string.h>
+
+void folder_init(struct folder *f, const char *path)
+{
+    memset(f, 0, sizeof(*f));
+    f->path = path;
+}
+
+void folder_finish(struct folder *f)
+{
+    for (size_t i = 0; i < f->count; i++) {
+        mem_free(f->files[i].name);
+        buffer_finish(&f->files[i].text);
+        json_decref(f->files[i].json);
+    }
+    memset(f, 0, sizeof(*f));
+}
+
+enum weir_code folder_path(const struct folder *f, const char *name, char **out,
+                           struct weir_error *err)
+{
+    if (!file_is_folder(f->path))
+        return weir_fail(err, WEIR_LOAD_FAILED, "there is no model folder '%s'", f->path);
+    char *path = file_join(f->path, name);
+    if (!file_exists(path)) {
+        mem_free(path);
+        return weir_fail(err, WEIR_LOAD_FAILED, "the file '%.60s' is missing in '%s'", name,
+                         f->path);
+    }
+    *out = path;
+    return WEIR_OK;
+}
+
+static enum weir_code read_file(struct folder *f, const char *name, size_t bytes_max,
+                                struct folder_file **out, struct weir_error *err)
+{
+    char *path = NULL;
+    if (f->count == FOLDER_FILES_MAX)
+        return weir_fail(err, WEIR_LOAD_FAILED, "'%.60s' is one configuration file more than %d",
+                         name, FOLDER_FILES_MAX);
+    if (folder_path(f, name, &path, err) != WEIR_OK)
+        return WEIR_LOAD_FAILED;
+    struct folder_file *file = &f->files[f->count];
+    buffer_init(&file->text, bytes_max);
+    enum weir_code code = file_read(path, &file->text, err);
+    mem_free(path);
+    if (code != WEIR_OK) {
+        buffer_finish(&file->text);
+        if (err)
+            err->code = WEIR_LOAD_FAILED;
+        return WEIR_LOAD_FAILED;
+    }
+    file->name = mem_copy_text(name, strlen(name));
+    f->count++;
+    *out = file;
+    return WEIR_OK;
+}
+
+static bool is_there(const struct folder *f, const char *name)
+{
+    char *path = file_join(f->path, name);
+    bool there = file_exists(path);
+    mem_free(path);
+    return there;
+}
+
+enum weir_code folder_json(struct folder *f, const char *name, enum folder_need need,
+                           struct field *out, struct weir_error *err)
+{
+    struct folder_file *file;
+    json_error_t problem;
+    if (need == FOLDER_OPTIONAL && file_is_folder(f->path) && !is_there(f, name)) {
+        *out = (struct field){ .value = NULL };
+        return WEIR_OK;
+    }
+    if (read_file(f, name, FOLDER_CONFIG_MAX, &file, err) != WEIR_OK)
+        return WEIR_LOAD_FAILED;
+    file->json =
+        json_loadb((const char *)file->text.data, file->text.len, JSON_REJECT_DUPLICATES, &problem);
+    if (file->json == NULL)
+        return weir_fail(err, WEIR_LOAD_FAILED, "'%.60s' is not valid JSON: %.80s in line %d", name,
+                         problem.text, problem.line);
+    *out = (struct field){ .value = file->json };
+    return WEIR_OK;
+}
+
+enum weir_code folder_text(struct folder *f, const char *name, size_t bytes_max, struct str *out,
+                           struct weir_error *err)
+{
+    struct folder_file *file;
+    if (read_file(f, name, bytes_max, &file, err) != WEIR_OK)
+        return WEIR_LOAD_FAILED;
+    *out = buffer_view(&file->text);
+    return WEIR_OK;
+}

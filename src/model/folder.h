@@ -1,0 +1,46 @@
+/* folder.h — the small files of a model folder in Hugging Face layout.
+ *
+ * Each file is read once, whole and bounded, and kept as text and as JSON until the folder is
+ * finished; their bytes and names, in the order of reading, go into the model's digest. What cannot
+ * be read is WEIR_LOAD_FAILED and names the file. */
+#ifndef MODEL_FOLDER_H
+#define MODEL_FOLDER_H
+
+#include "base/buffer.h"
+#include "base/error.h"
+#include "text/field.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define FOLDER_FILES_MAX  8
+#define FOLDER_CONFIG_MAX (4 * 1024 * 1024)
+
+struct folder_file {
+    char *name; /* below the folder */
+    struct buffer text;
+    json_t *json; /* NULL for a file that was read as text */
+};
+
+struct folder {
+    const char *path; /* borrowed */
+    struct folder_file files[FOLDER_FILES_MAX];
+    size_t count;
+};
+
+enum folder_need { FOLDER_REQUIRED, FOLDER_OPTIONAL };
+
+void folder_init(struct folder *f, const char *path);
+void folder_finish(struct folder *f);
+
+/* *out has a NULL value when an optional file is not there. Borrowed from the folder. */
+enum weir_code folder_json(struct folder *f, const char *name, enum folder_need need,
+                           struct field *out, struct weir_error *err);
+enum weir_code folder_text(struct folder *f, const char *name, size_t bytes_max, struct str *out,
+                           struct weir_error *err);
+
+/* "folder/name", as file_join; WEIR_LOAD_FAILED when the folder or the file is not there. */
+enum weir_code folder_path(const struct folder *f, const char *name, char **out,
+                           struct weir_error *err);
+
+#endif

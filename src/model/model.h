@@ -1,0 +1,66 @@
+/* model.h — a model folder made usable: inspected from its headers, or loaded as an encoder.
+ *
+ * Inspection reads configuration and the header of the weights, never the weights; the plan it gives
+ * is exact for this CPU's kernels, with one allowance (the tokenizer, priced by its file's size).
+ * Loading repeats the inspection, packs the weights into a private copy and takes all memory that
+ * embedding will need. What is wrong with the files is WEIR_LOAD_FAILED and names the file, the
+ * tensor, what was expected and what was found. */
+#ifndef MODEL_MODEL_H
+#define MODEL_MODEL_H
+
+#include "base/error.h"
+#include "model/bert.h"
+#include "weir/capability.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct team;
+struct tokenizer;
+
+/* From headers and configuration only. */
+struct model_info {
+    char architecture[32];    /* "bert" */
+    uint8_t digest[32];       /* SHA-256 over header bytes, configuration and file size */
+    uint32_t capabilities;    /* a bit an enum weir_capability */
+    uint64_t weights_bytes;   /* mapped: the weights' file */
+    uint64_t fixed_bytes;     /* private: packed weights, activations, tokenizer */
+    uint64_t per_slot_bytes;  /* ids and vector of one input */
+    uint64_t per_token_bytes; /* 0: an encoder keeps no state */
+    uint64_t scratch_per_thread_bytes;
+    uint32_t positions;  /* what the model can hold */
+    uint32_t tokens_max; /* limit of one input, special tokens included */
+    uint32_t dim;
+    uint32_t vocab;
+    uint32_t slots; /* default number of jobs together */
+};
+
+struct model_settings {
+    uint32_t context; /* 0: the model's own limit; else that limit, at most the positions */
+};
+
+enum weir_code model_inspect(const char *path, const struct model_settings *settings,
+                             struct model_info *out, struct weir_error *err);
+
+struct encoder;
+
+/* `tick` (may be NULL) is called once a layer, while loading and while embedding, by the caller's
+ * thread; `context` is its own. The team is borrowed and outlives the encoder. */
+enum weir_code encoder_load(const char *path, const struct model_settings *settings,
+                            struct team *team, void (*tick)(void *context), void *context,
+                            struct encoder **out, struct weir_error *err);
+void encoder_destroy(struct encoder *e); /* NULL is fine */
+
+/* All three are borrowed from the encoder, or say what holds until its end. */
+const struct model_info *encoder_info(const struct encoder *e);
+const struct tokenizer *encoder_tokenizer(const struct encoder *e);
+size_t encoder_batch_tokens(const struct encoder *e); /* at most so many in one encoder_embed */
+
+/* Vectors of unit length, [count][dim], written only on success. The sum of the counts must not
+ * exceed encoder_batch_tokens. WEIR_INVALID names an empty sequence or an id that the model has not,
+ * WEIR_CONTEXT_LENGTH a sequence that is too long (index, value and limit are set), and
+ * WEIR_MODEL_FAILED a vector with numbers that are not finite. */
+enum weir_code encoder_embed(struct encoder *e, const struct sequence *sequences, size_t count,
+                             float *out, struct weir_error *err);
+
+#endif

@@ -1,0 +1,121 @@
+#include "server/access.h"
+
+#include "base/check.h"
+
+#define NAMES_BYTES_MAX (1024 * 1024)
+
+struct access_name {
+    struct access_name *next;
+    struct str name;
+};
+
+static const struct str loopback_names[] = {
+    {"localhost",  9},
+    { "127.0.0.1", 9},
+    { "[::1]",     5},
+};
+
+void access_init(struct access *a)
+{
+    *a = (struct access){ 0 };
+    arena_init(&a->arena, NAMES_BYTES_MAX);
+}
+
+void access_finish(struct access *a)
+{
+    arena_finish(&a->arena);
+    a->hosts = a->origins = NULL;
+}
+
+static void add(struct access *a, struct access_name **list, struct str name)
+{
+    struct access_name *n = arena_try(&a->arena, 1, sizeof(*n));
+    CHECK(n != NULL);
+    n->name = arena_str(&a->arena, name);
+    CHECK(n->name.data != NULL);
+    n->next = *list;
+    *list = n;
+}
+
+void access_allow_host(struct access *a, struct str name)
+{
+    add(a, &a->hosts, name);
+}
+
+void access_allow_origin(struct access *a, struct str origin)
+{
+    add(a, &a->origins, origin);
+}
+
+static bool is_on(const struct access_name *list, struct str name)
+{
+    for (; list; list = list->next)
+        if (str_eq_ignore_case(list->name, name))
+            return true;
+    return false;
+}
+
+static bool is_loopback(struct str name)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(loopback_names); i++)
+        if (str_eq_ignore_case(loopback_names[i], name))
+            return true;
+    return false;
+}
+
+static bool is_port(struct str port)
+{
+    uint64_t number;
+    return port.len <= 5 && str_to_u64(port, &number) && number <= 65535;
+}
+
+bool access_split(struct str host, struct str *name, struct str *port)
+{
+    size_t end = 0;
+    *name = host;
+    *port = (struct str){ NULL, 0 };
+    if (host.len > 0 && host.data[0] == '[') {
+        while (end < host.len && host.data[end] != ']')
+            end++;
+        if (end++ == host.len)
+            return false;
+    } else {
+        while (end < host.len && host.data[end] != ':')
+            end++;
+    }
+    *name = (struct str){ host.data, end };
+    if (end == host.len)
+        return end > 0;
+    *port = (struct str){ host.data + end + 1, host.len - end - 1 };
+    return end > 0 && host.data[end] == ':' && is_port(*port);
+}
+
+bool access_host_is_allowed(const struct access *a, struct str host)
+{
+    struct str name, port;
+    if (!access_split(host, &name, &port))
+        return false;
+    if (name.len > 1 && name.data[name.len - 1] == '.')
+        name.len--; /* the same name, written absolutely */
+    return is_loopback(name) || is_on(a->hosts, name);
+}
+
+bool access_origin_is_allowed(const struct access *a, struct str origin, struct str host)
+{
+    static const struct str schemes[] = {
+        {"http://",   7},
+        { "https://", 8}
+    };
+    if (is_on(a->origins, origin))
+        return true;
+    for (size_t i = 0; i < ARRAY_COUNT(schemes); i++) {
+        struct str name, port;
+        if (!str_starts(origin, schemes[i]))
+            continue;
+        struct str rest = { origin.data + schemes[i].len, origin.len - schemes[i].len };
+        if (host.len > 0 && str_eq_ignore_case(rest, host))
+            return true;
+        return access_split(rest, &name, &port) && is_loopback(name);
+    }
+    return false;
+}

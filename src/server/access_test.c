@@ -1,0 +1,104 @@
+#include "server/access.h"
+
+#include "base/check.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct access sample(void)
+{
+    struct access a;
+    access_init(&a);
+    access_allow_host(&a, STR("192.168.1.5"));
+    access_allow_host(&a, STR("Models.lan"));
+    access_allow_origin(&a, STR("https://app.example:8443"));
+    return a;
+}
+
+static void hosts_are_matched(void **state)
+{
+    static const char *const allowed[] = {
+        "localhost",        "LOCALHOST:9347", "localhost.", "localhost.:80", "127.0.0.1",
+        "127.0.0.1:65535",  "[::1]",          "[::1]:9347", "192.168.1.5:1", "models.LAN",
+        "models.lan:00080",
+    };
+    static const char *const refused[] = {
+        "",
+        ":80",
+        ".",
+        "localhost:",
+        "localhost:x",
+        "localhost:65536",
+        "localhost:-1",
+        "localhost:80:80",
+        "localhost.evil.example",
+        "evil-localhost",
+        "127.0.0.1.evil.example",
+        "127.0.0.2",
+        "::1",
+        "[::1",
+        "[::1]80",
+        "[::1]:",
+        "[]",
+        "user@localhost",
+        "localhost/",
+        "lan",
+        "192.168.1.50",
+    };
+    struct access a = sample();
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(allowed); i++)
+        if (!access_host_is_allowed(&a, str_of(allowed[i])))
+            fail_msg("refused: %s", allowed[i]);
+    for (size_t i = 0; i < ARRAY_COUNT(refused); i++)
+        if (access_host_is_allowed(&a, str_of(refused[i])))
+            fail_msg("allowed: %s", refused[i]);
+    access_finish(&a);
+}
+
+static void origins_are_matched(void **state)
+{
+    static const char *const allowed[] = {
+        "http://localhost",  "http://localhost:3000",    "https://127.0.0.1:1",
+        "http://[::1]:5173", "HTTPS://APP.example:8443", "http://192.168.1.5:9347",
+    };
+    static const char *const refused[] = {
+        "",
+        "null",
+        "localhost",
+        "http://",
+        "http://evil.example",
+        "http://localhost.evil.example",
+        "http://localhost:80@evil.example",
+        "http://evil.example/localhost",
+        "https://app.example",
+        "http://app.example:8443",
+        "file://localhost",
+        "http://192.168.1.5",
+        "http://models.lan",
+        "chrome-extension://localhost",
+    };
+    struct access a = sample();
+    struct str host = STR("192.168.1.5:9347");
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(allowed); i++)
+        if (!access_origin_is_allowed(&a, str_of(allowed[i]), host))
+            fail_msg("refused: %s", allowed[i]);
+    for (size_t i = 0; i < ARRAY_COUNT(refused); i++)
+        if (access_origin_is_allowed(&a, str_of(refused[i]), host))
+            fail_msg("allowed: %s", refused[i]);
+    assert_false(access_origin_is_allowed(&a, STR("http://"), (struct str){ NULL, 0 }));
+    access_finish(&a);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(hosts_are_matched),
+        cmocka_unit_test(origins_are_matched),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

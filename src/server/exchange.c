@@ -1,0 +1,375 @@
+#include "server/exchange.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "server/connection.h"
+#include "server/http_head.h"
+#include "server/http_reply.h"
+#include "server/json_fields.h"
+#include "server/json_read.h"
+#include "server/router.h"
+#include "server/server_state.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define FIELDS_BYTES_MAX    4096
+#define ONE_PIECE_BYTES_MAX (16 * 1024)
+
+/* Beside the copies that a route makes of its body, which are at most four times as large. */
+#define ARENA_BYTES (1024 * 1024)
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+static bool is_sane_id(struct str id)
+{
+    for (size_t i = 0; i < id.len; i++) {
+        char b = id.data[i];
+        bool is_alphanumeric =
+            (b >= 'a' && b <= 'z') || (b >= 'A' && b <= 'Z') || (b >= '0' && b <= '9');
+        if (!is_alphanumeric && b != '.' && b != '_' && b != '-')
+            return false;
+    }
+    return id.len > 0 && id.len <= EXCHANGE_ID_MAX;
+}
+
+/* The client's own name for the request, when nobody else uses it now; else a random one. */
+static void name_exchange(struct exchange *x)
+{
+    struct map *ids = &x->server->exchange_ids;
+    struct str wanted = exchange_header(x, STR("x-request-id"));
+    if (is_sane_id(wanted) && map_get(ids, wanted) == NULL) {
+        memcpy(x->id, wanted.data, wanted.len);
+    } else {
+        uint64_t random;
+        do {
+            CHECK(uv_random(NULL, NULL, &random, sizeof(random), 0, NULL) == 0);
+            snprintf(x->id, sizeof(x->id), "req-%016llx", (unsigned long long)random);
+        } while (map_get(ids, str_of(x->id)) != NULL);
+    }
+    map_put(ids, str_of(x->id), x);
+}
+
+struct exchange *exchange_create(struct server *s, struct connection *c,
+                                 const struct http_request *request)
+{
+    struct exchange *x = mem_new(1, sizeof(*x));
+    x->server = s;
+    x->connection = c;
+    x->request = request;
+    x->began_ms = clock_ms();
+    x->holds = 1; /* the connection's */
+    x->is_head_only = request && str_eq(request->method, STR("HEAD"));
+    arena_init(&x->arena, ARENA_BYTES + 4 * (size_t)s->limits.body_bytes);
+    buffer_init(&x->body, (size_t)s->limits.body_bytes);
+    buffer_init(&x->fields, FIELDS_BYTES_MAX);
+    name_exchange(x);
+    s->exchanges_count++;
+    return x;
+}
+
+void exchange_hold(struct exchange *x)
+{
+    x->holds++;
+}
+
+void exchange_release(struct exchange *x)
+{
+    struct server *s = x->server;
+    CHECK(x->holds > 0);
+    if (--x->holds > 0)
+        return;
+    map_remove(&s->exchange_ids, str_of(x->id));
+    s->exchanges_count--;
+    json_read_free(x->json);
+    buffer_finish(&x->body);
+    buffer_finish(&x->fields);
+    arena_finish(&x->arena);
+    mem_free(x);
+    server_settle(s);
+}
+
+/* One line a request. Bodies are never logged. */
+static void log_exchange(const struct exchange *x)
+{
+    struct str method = x->request ? x->request->method : STR("-");
+    struct str path = x->request ? x->request->path : STR("-");
+    bool is_whole = x->request != NULL && method.data != NULL;
+    log_write(&x->server->log, x->status >= 500 ? LOG_WARN : LOG_DEBUG, "http",
+              "%.*s %.*s status=%d ms=%lld bytes=%llu client=%s id=%s", (int)method.len,
+              is_whole ? method.data : "-", (int)(path.len < 256 ? path.len : 256),
+              is_whole && path.data ? path.data : "-", x->status,
+              (long long)(clock_ms() - x->began_ms), (unsigned long long)x->sent_bytes,
+              connection_peer(x->connection), x->id);
+}
+
+/* The connection's part is over. Returns the connection, which may go on to its next request; the
+ * exchange may be gone. */
+static struct connection *part(struct exchange *x)
+{
+    struct connection *c = x->connection;
+    log_exchange(x);
+    x->connection = NULL;
+    x->request = NULL;
+    if (x->over)
+        x->over(x);
+    if (x->job)
+        weir_cancel(x->server->pool, x->job);
+    exchange_release(x);
+    return c;
+}
+
+void exchange_abandon(struct exchange *x)
+{
+    if (x->status == 0)
+        x->status = error_http_status(WEIR_CANCELLED);
+    part(x);
+}
+
+static void answered(struct exchange *x)
+{
+    bool keep_alive = x->keep_alive;
+    struct connection *c = part(x);
+    connection_answered(c, keep_alive);
+}
+
+/* --- the request ------------------------------------------------------------------------------ */
+
+struct str exchange_header(const struct exchange *x, struct str name)
+{
+    if (x->request == NULL)
+        return (struct str){ NULL, 0 };
+    return http_head_field(x->request->head, name);
+}
+
+static bool refuse(struct exchange *x, const struct weir_error *err)
+{
+    exchange_fail(x, err, NULL);
+    return false;
+}
+
+/* Tells a browser that this origin may read the answer. */
+static void allow_origin(struct exchange *x, struct str origin)
+{
+    exchange_field(x, "Access-Control-Allow-Origin", origin);
+    exchange_field(x, "Access-Control-Expose-Headers",
+                   STR("x-request-id, retry-after, retry-after-ms"));
+    exchange_field(x, "Vary", STR("Origin"));
+}
+
+bool exchange_admit(struct exchange *x)
+{
+    const struct http_request *r = x->request;
+    const struct access *access = &x->server->access;
+    struct str origin = exchange_header(x, STR("origin"));
+    struct weir_error err;
+    if (r->host.len > 0 && !access_host_is_allowed(access, r->host)) {
+        weir_fail(&err, WEIR_FORBIDDEN,
+                  "the host '%.*s' is not one of this server's (--allow-host)",
+                  (int)(r->host.len < 80 ? r->host.len : 80), r->host.data);
+        return refuse(x, &err);
+    }
+    if (origin.data && !access_origin_is_allowed(access, origin, r->host)) {
+        weir_fail(&err, WEIR_FORBIDDEN, "the origin '%.*s' is not allowed (--allow-origin)",
+                  (int)(origin.len < 80 ? origin.len : 80), origin.data);
+        return refuse(x, &err);
+    }
+    if (origin.data)
+        allow_origin(x, origin);
+    return router_admit(x);
+}
+
+void exchange_take_body(struct exchange *x, struct str piece)
+{
+    buffer_str(&x->body, piece);
+}
+
+void exchange_begin(struct exchange *x)
+{
+    struct weir_error err;
+    if (x->body.failed) { /* the limit was checked while reading: only memory can be short */
+        weir_fail(&err, WEIR_NO_MEMORY, "there is no memory for a request body of %zu bytes",
+                  x->body.len);
+        exchange_fail(x, &err, NULL);
+        return;
+    }
+    x->route->begin(x);
+}
+
+/* --- the answer ------------------------------------------------------------------------------- */
+
+void exchange_field(struct exchange *x, const char *name, struct str value)
+{
+    buffer_printf(&x->fields, "%s: %.*s\r\n", name, STR_ARG(value));
+}
+
+/* Sends the head, and `body` (taken, may be NULL) behind it: in one piece when it is small. */
+static void send_head(struct exchange *x, struct http_reply *reply, struct buffer *body)
+{
+    struct buffer head;
+    exchange_field(x, "x-request-id", str_of(x->id));
+    x->status = reply->status;
+    reply->keep_alive = x->keep_alive;
+    reply->fields = buffer_view(&x->fields);
+    buffer_init(&head, 2 * FIELDS_BYTES_MAX + ONE_PIECE_BYTES_MAX);
+    http_reply_head(&head, reply, clock_wall_ms());
+    if (body && body->len <= ONE_PIECE_BYTES_MAX) {
+        buffer_str(&head, buffer_view(body));
+        buffer_clear(body);
+    }
+    connection_send(x->connection, &head);
+    if (body && body->len > 0)
+        connection_send(x->connection, body);
+}
+
+void exchange_reply(struct exchange *x, int status, const char *content_type, struct buffer *body)
+{
+    CHECK(x->connection != NULL && !x->is_streaming);
+    struct weir_error err;
+    if (body && body->failed) {
+        weir_fail(&err, WEIR_INTERNAL,
+                  "the answer is too large or finds no memory, after %zu bytes", body->len);
+        buffer_finish(body);
+        exchange_fail(x, &err, NULL);
+        return;
+    }
+    struct http_reply reply = { .status = status,
+                                .content_type = str_of(content_type),
+                                .content_length = body ? body->len : 0 };
+    x->keep_alive = connection_stays_open(x->connection);
+    x->sent_bytes = x->is_head_only ? 0 : reply.content_length;
+    send_head(x, &reply, x->is_head_only ? NULL : body);
+    if (body)
+        buffer_finish(body);
+    answered(x);
+}
+
+void exchange_reply_json(struct exchange *x, int status, struct buffer *body)
+{
+    exchange_reply(x, status, "application/json", body);
+}
+
+void exchange_fail(struct exchange *x, const struct weir_error *err, const char *param)
+{
+    struct buffer body;
+    int status = error_http_status(err->code);
+    if (status >= 500)
+        log_write(&x->server->log, LOG_WARN, "http", "%s: %s id=%s", error_name(err->code),
+                  err->text, x->id);
+    if (x->is_streaming) { /* the head is out: the client learns by the end coming early */
+        connection_drop(x->connection);
+        return;
+    }
+    buffer_init(&body, 16 * 1024);
+    http_reply_error(&body, err, param);
+    http_reply_retry(&x->fields, err);
+    exchange_reply_json(x, status, &body);
+}
+
+void exchange_stream_begin(struct exchange *x, const char *content_type)
+{
+    CHECK(x->connection != NULL && !x->is_streaming);
+    struct http_reply reply = { .status = 200, .content_type = str_of(content_type) };
+    bool has_chunks = x->request && x->request->minor == 1;
+    x->is_streaming = true;
+    x->is_chunked = reply.is_chunked = has_chunks;
+    reply.is_endless = !has_chunks;
+    x->keep_alive = has_chunks && connection_stays_open(x->connection);
+    send_head(x, &reply, NULL);
+}
+
+bool exchange_stream_write(struct exchange *x, struct str piece)
+{
+    struct buffer out;
+    struct server *s = x->server;
+    if (x->is_head_only || piece.len == 0)
+        return true;
+    buffer_init(&out, piece.len + 32);
+    if (x->is_chunked)
+        buffer_printf(&out, "%zx\r\n", piece.len);
+    buffer_str(&out, piece);
+    if (x->is_chunked)
+        buffer_text(&out, "\r\n");
+    x->sent_bytes += piece.len;
+    connection_send(x->connection, &out);
+    buffer_finish(&out);
+    size_t unsent = connection_unsent(x->connection);
+    if (unsent <= (size_t)s->limits.unsent_bytes)
+        return true;
+    log_write(&s->log, LOG_WARN, "http", "client %s dropped: %zu bytes unsent, unsent_bytes=%lld",
+              connection_peer(x->connection), unsent, (long long)s->limits.unsent_bytes);
+    connection_drop(x->connection);
+    return false;
+}
+
+void exchange_stream_end(struct exchange *x)
+{
+    struct buffer out;
+    buffer_init(&out, 16);
+    if (x->is_chunked && !x->is_head_only)
+        buffer_text(&out, "0\r\n\r\n");
+    connection_send(x->connection, &out);
+    answered(x);
+}
+
+/* --- the pool --------------------------------------------------------------------------------- */
+
+static void on_output(void *context, uint64_t id, const struct weir_output *output)
+{
+    struct exchange *x = context;
+    (void)id;
+    if (x->connection)
+        x->calls->output(x, output);
+}
+
+static void on_end(void *context, uint64_t id, const struct weir_end *end)
+{
+    struct exchange *x = context;
+    (void)id;
+    x->job = 0;
+    if (x->connection && end->error.code == WEIR_OK)
+        x->calls->ended(x, end);
+    else if (x->connection)
+        exchange_fail(x, &end->error, NULL);
+    exchange_release(x);
+}
+
+static const struct weir_callbacks pool_callbacks = {
+    .size = sizeof(struct weir_callbacks),
+    .on_output = on_output,
+    .on_end = on_end,
+};
+
+int64_t exchange_deadline(const struct exchange *x, struct json_fields *fields)
+{
+    static const char field[] = "x-weir-deadline-ms";
+    struct str text = exchange_header(x, STR("x-weir-deadline-ms"));
+    int64_t header_ms = 0;
+    if (text.data && (!str_to_i64(text, &header_ms) || header_ms < 1))
+        json_fields_fail(fields, field, "the header %s must be a positive integer, not '%.*s'",
+                         field, (int)(text.len < 40 ? text.len : 40), text.data);
+    return json_fields_integer(fields, "deadline_ms", 1, INT64_MAX, header_ms);
+}
+
+bool exchange_submit(struct exchange *x, struct weir_request *request,
+                     const struct exchange_calls *calls)
+{
+    struct weir_error err;
+    request->size = sizeof(*request);
+    request->client = connection_peer(x->connection);
+    request->id = x->id;
+    request->callbacks = &pool_callbacks;
+    request->context = x;
+    x->calls = calls;
+    x->job = weir_submit(x->server->pool, request, &err);
+    if (x->job == 0) {
+        exchange_fail(x, &err, NULL);
+        return false;
+    }
+    exchange_hold(x);
+    json_read_free(x->json);
+    x->json = NULL;
+    buffer_finish(&x->body);
+    return true;
+}

@@ -1,0 +1,101 @@
+/* exchange.h — one request and its one answer.
+ *
+ * Lives from the head of a request until its answer was handed to the connection and the pool and the
+ * thread pool have let go of it. A route's begin-function is called once, with the whole body; from
+ * then on exactly one of exchange_reply, exchange_fail or a stream ends the exchange, and that call is
+ * the last thing the route does with it. If the client leaves first, the request in the pool is
+ * cancelled, `over` is called, and no callback of the route comes any more. */
+#ifndef SERVER_EXCHANGE_H
+#define SERVER_EXCHANGE_H
+
+#include "base/arena.h"
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/str.h"
+
+#include "weir/weir.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define EXCHANGE_ID_MAX 128
+
+struct connection;
+struct exchange;
+struct http_request;
+struct json_fields;
+struct json_value;
+struct route;
+struct server;
+
+/* A route's side of a request in the pool. Neither is called after the client has left. */
+struct exchange_calls {
+    void (*output)(struct exchange *x, const struct weir_output *output); /* never answers */
+    void (*ended)(struct exchange *x, const struct weir_end *end); /* succeeded: answer now */
+};
+
+struct exchange {
+    struct server *server;
+    struct connection *connection;      /* NULL once answered or abandoned */
+    const struct http_request *request; /* borrowed while there is a connection */
+    const struct route *route; /* NULL before admission, and for a request that was malformed */
+    struct str rest;           /* of the path, behind a route that ends in '/'; decoded */
+    struct arena arena;        /* dies with the exchange */
+    struct buffer body;
+    struct json_value *json; /* of the body, once read by json_body */
+    void *state;             /* the route's own */
+    void (*over)(
+        struct exchange *x); /* optional: the connection is done with it, answered or not */
+    char id[EXCHANGE_ID_MAX + 1];
+
+    /* private */
+    struct buffer fields; /* of the answer's head */
+    const struct exchange_calls *calls;
+    uint64_t job; /* in the pool; 0: none */
+    int64_t began_ms;
+    uint64_t sent_bytes;
+    int status;
+    unsigned holds;
+    bool is_head_only;
+    bool is_streaming;
+    bool is_chunked;
+    bool keep_alive;
+};
+
+/* --- for connections --- */
+struct exchange *exchange_create(struct server *s, struct connection *c,
+                                 const struct http_request *request); /* NULL: malformed */
+bool exchange_admit(struct exchange *x); /* by Host, Origin and path; false: it was answered */
+void exchange_take_body(struct exchange *x, struct str piece);
+void exchange_begin(struct exchange *x);
+void exchange_abandon(struct exchange *x); /* the client has left */
+
+/* --- for routes --- */
+void exchange_field(struct exchange *x, const char *name, struct str value); /* before the answer */
+/* Answers with the bytes of `body`, which is empty afterwards. A failed buffer becomes an error. */
+void exchange_reply(struct exchange *x, int status, const char *content_type, struct buffer *body);
+void exchange_reply_json(struct exchange *x, int status, struct buffer *body);
+/* `param` names the field at fault, or NULL. */
+void exchange_fail(struct exchange *x, const struct weir_error *err, const char *param);
+
+/* An answer in pieces: begin, any number of writes, end. */
+void exchange_stream_begin(struct exchange *x, const char *content_type);
+/* False: the client does not read (more than unsent_bytes wait), and has been dropped. */
+bool exchange_stream_write(struct exchange *x, struct str piece);
+void exchange_stream_end(struct exchange *x);
+
+/* From the field deadline_ms, else the header x-weir-deadline-ms, else 0. */
+int64_t exchange_deadline(const struct exchange *x, struct json_fields *fields);
+/* Submits with this exchange's id, client and callbacks filled in. Body and JSON are freed. False: it
+ * was refused, which has been answered. */
+bool exchange_submit(struct exchange *x, struct weir_request *request,
+                     const struct exchange_calls *calls);
+
+/* Value of a header field of the request, trimmed; data NULL when there is none. */
+struct str exchange_header(const struct exchange *x, struct str name);
+/* Keeps the exchange alive while something outside refers to it. */
+void exchange_hold(struct exchange *x);
+void exchange_release(struct exchange *x);
+
+#endif

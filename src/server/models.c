@@ -1,0 +1,72 @@
+#include "server/models.h"
+
+#include "server/json_read.h"
+
+#include "weir/weir.h"
+
+#include <string.h>
+
+enum weir_code models_read(struct weir *pool, struct models *out, struct weir_error *err)
+{
+    static const char order[] = "{\"op\":\"models\"}";
+    const char *answer;
+    size_t bytes;
+    if (weir_control(pool, order, sizeof(order) - 1, &answer, &bytes, err) != WEIR_OK)
+        return err->code;
+    struct json_value *tree = json_read_parse((struct str){ answer, bytes }, err);
+    const struct json_value *list = json_read_field(tree, "models");
+    if (json_read_kind(list) != JSON_IS_ARRAY) {
+        json_read_free(tree);
+        return weir_fail(err, WEIR_INTERNAL, "the pool's list of models cannot be read");
+    }
+    *out = (struct models){ .tree = tree, .list = list, .count = json_read_count(list) };
+    return WEIR_OK;
+}
+
+void models_finish(struct models *m)
+{
+    json_read_free(m->tree);
+    *m = (struct models){ 0 };
+}
+
+static const char *text_of(const struct json_value *v)
+{
+    return json_read_kind(v) == JSON_IS_TEXT ? json_read_text(v).data : NULL;
+}
+
+struct model models_at(const struct models *m, size_t index)
+{
+    const struct json_value *row = json_read_item(m->list, index);
+    const struct json_value *inspected = json_read_field(row, "inspected");
+    const struct json_value *capabilities = json_read_field(row, "capabilities");
+    const char *name = text_of(json_read_field(row, "name"));
+    return (struct model){
+        .name = name ? name : "",
+        .problem = text_of(json_read_field(row, "problem")),
+        .is_inspected = json_read_kind(inspected) == JSON_IS_BOOL && json_read_bool(inspected),
+        .capabilities = json_read_kind(capabilities) == JSON_IS_ARRAY ? capabilities : NULL,
+    };
+}
+
+bool models_find(const struct models *m, const char *name, struct model *out)
+{
+    for (size_t i = 0; i < m->count; i++) {
+        struct model one = models_at(m, i);
+        if (strcmp(one.name, name) == 0) {
+            *out = one;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool models_can(const struct model *model, enum weir_capability capability)
+{
+    size_t count = model->capabilities ? json_read_count(model->capabilities) : 0;
+    for (size_t i = 0; i < count; i++) {
+        const char *name = text_of(json_read_item(model->capabilities, i));
+        if (name && strcmp(name, weir_capability_name(capability)) == 0)
+            return true;
+    }
+    return false;
+}

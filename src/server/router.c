@@ -1,0 +1,150 @@
+#include "server/router.h"
+
+#include "base/check.h"
+#include "server/exchange.h"
+#include "server/http_head.h"
+#include "server/routes.h"
+
+#include <string.h>
+
+static const struct route routes[] = {
+    {"POST",  "/v1/embeddings",      openai_embeddings_begin},
+    { "GET",  "/v1/models",          openai_models_begin    },
+    { "GET",  "/v1/models/",         openai_models_one_begin},
+    { "GET",  "/health/live",        health_live_begin      },
+    { "GET",  "/health/ready",       health_ready_begin     },
+    { "GET",  "/weir/v1/status",     weir_status_begin      },
+    { "GET",  "/weir/v1/events",     weir_events_begin      },
+    { "POST", "/weir/v1/tokenize",   weir_tokenize_begin    },
+    { "POST", "/weir/v1/detokenize", weir_detokenize_begin  },
+};
+
+/* What a browser may send: what the official clients send, and our own. */
+static const char allowed_headers[] =
+    "authorization, content-type, accept, x-request-id, x-weir-deadline-ms, openai-organization, "
+    "openai-project, openai-beta, x-stainless-lang, x-stainless-package-version, x-stainless-os, "
+    "x-stainless-arch, x-stainless-retry-count, x-stainless-runtime, "
+    "x-stainless-runtime-version, x-stainless-async, x-stainless-helper-method, "
+    "x-stainless-poll-helper, x-stainless-custom-poll-interval, x-stainless-timeout, x-api-key";
+
+static bool has_path(const struct route *r, struct str path)
+{
+    struct str own = str_of(r->path);
+    bool takes_rest = str_ends(own, STR("/"));
+    return takes_rest ? str_starts(path, own) && path.len > own.len : str_eq(path, own);
+}
+
+static bool has_method(const struct route *r, struct str method)
+{
+    bool is_head_for_get = str_eq(method, STR("HEAD")) && strcmp(r->method, "GET") == 0;
+    return is_head_for_get || str_eq(method, str_of(r->method));
+}
+
+static int hex_digit(char b)
+{
+    const char *digits = "0123456789abcdef";
+    char lower = b >= 'A' && b <= 'F' ? (char)(b - 'A' + 'a') : b;
+    const char *found = b ? strchr(digits, lower) : NULL;
+    return found ? (int)(found - digits) : -1;
+}
+
+/* Decodes %XX; NUL and what is no UTF-8 are refused, so that the result is a C string to show. */
+static bool decode(struct str coded, struct arena *arena, struct str *out)
+{
+    char *text = arena_try(arena, coded.len + 1, 1);
+    size_t n = 0;
+    if (text == NULL)
+        return false;
+    for (size_t i = 0; i < coded.len; i++) {
+        char b = coded.data[i];
+        if (b == '%') {
+            int high = i + 1 < coded.len ? hex_digit(coded.data[i + 1]) : -1;
+            int low = i + 2 < coded.len ? hex_digit(coded.data[i + 2]) : -1;
+            if (high < 0 || low < 0 || high + low == 0)
+                return false;
+            b = (char)(high * 16 + low);
+            i += 2;
+        }
+        text[n++] = b;
+    }
+    *out = (struct str){ text, n };
+    return str_utf8_valid(*out) == n;
+}
+
+const struct route *router_find(struct str method, struct str path, struct arena *arena,
+                                struct str *rest, struct weir_error *err)
+{
+    bool is_path = false;
+    struct str shown = { path.data, path.len < 100 ? path.len : 100 };
+    for (size_t i = 0; i < ARRAY_COUNT(routes); i++) {
+        const struct route *r = &routes[i];
+        if (!has_path(r, path))
+            continue;
+        is_path = true;
+        if (!has_method(r, method))
+            continue;
+        size_t own = strlen(r->path);
+        if (decode((struct str){ path.data + own, path.len - own }, arena, rest))
+            return r;
+        weir_fail(err, WEIR_INVALID, "the path '%.*s' is not valid percent-encoded UTF-8",
+                  STR_ARG(shown));
+        return NULL;
+    }
+    if (is_path)
+        weir_fail(err, WEIR_METHOD, "%.*s is not allowed at '%.*s'",
+                  (int)(method.len < 20 ? method.len : 20), method.data, STR_ARG(shown));
+    else
+        weir_fail(err, WEIR_NO_SUCH_PATH, "there is nothing at '%.*s'", STR_ARG(shown));
+    return NULL;
+}
+
+void router_allow(struct str path, struct buffer *out)
+{
+    const char *separator = "";
+    for (size_t i = 0; i < ARRAY_COUNT(routes); i++) {
+        if (!has_path(&routes[i], path))
+            continue;
+        buffer_printf(out, "%s%s", separator, routes[i].method);
+        if (strcmp(routes[i].method, "GET") == 0)
+            buffer_text(out, ", HEAD");
+        separator = ", ";
+    }
+    if (out->len > 0)
+        buffer_text(out, ", OPTIONS");
+}
+
+/* The fields are for browsers: exchange_admit has already said yes or no to the origin. */
+static void answer_options(struct exchange *x, struct str allow)
+{
+    exchange_field(x, "Allow", allow);
+    if (exchange_header(x, STR("origin")).data) {
+        exchange_field(x, "Access-Control-Allow-Methods", allow);
+        exchange_field(x, "Access-Control-Allow-Headers", str_of(allowed_headers));
+        exchange_field(x, "Access-Control-Max-Age", STR("3600"));
+    }
+    exchange_reply(x, 204, NULL, NULL);
+}
+
+bool router_admit(struct exchange *x)
+{
+    const struct http_request *r = x->request;
+    struct weir_error err;
+    struct buffer allow;
+    buffer_init(&allow, 256);
+    router_allow(r->path, &allow);
+    if (str_eq(r->path, STR("*")))
+        buffer_text(&allow, "GET, HEAD, POST, OPTIONS");
+    bool is_options = str_eq(r->method, STR("OPTIONS")) && allow.len > 0;
+    if (is_options)
+        answer_options(x, buffer_view(&allow));
+    else
+        x->route = router_find(r->method, r->path, &x->arena, &x->rest, &err);
+    bool is_admitted = !is_options && x->route != NULL;
+    if (!is_options && !is_admitted) {
+        if (err.code == WEIR_METHOD)
+            exchange_field(x, "Allow", buffer_view(&allow));
+        exchange_fail(x, &err, NULL);
+    }
+    buffer_finish(&allow);
+    return is_admitted;
+}

@@ -1,0 +1,33 @@
+/* router.h — which function answers which request.
+ *
+ * A path that ends in '/' takes the rest of the path too, percent-decoded (names of models hold '/'
+ * and ':'). HEAD is served wherever GET is, OPTIONS everywhere. */
+#ifndef SERVER_ROUTER_H
+#define SERVER_ROUTER_H
+
+#include "base/arena.h"
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/str.h"
+
+#include <stdbool.h>
+
+struct exchange;
+
+struct route {
+    const char *method;
+    const char *path;
+    void (*begin)(struct exchange *x);
+};
+
+/* Finds the route of a request. WEIR_NO_SUCH_PATH, or WEIR_METHOD when the path has others, is in
+ * `err`. `*rest` is copied into the arena. */
+const struct route *router_find(struct str method, struct str path, struct arena *arena,
+                                struct str *rest, struct weir_error *err);
+/* "GET, HEAD, OPTIONS": what a path allows; nothing for a path that is none. */
+void router_allow(struct str path, struct buffer *out);
+
+/* Sets route and rest, or answers: errors, and OPTIONS. False when it answered. */
+bool router_admit(struct exchange *x);
+
+#endif

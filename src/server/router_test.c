@@ -1,0 +1,96 @@
+#include "server/router.h"
+
+#include "base/check.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* One request line: the path of the route that is found and the rest, or the code. */
+struct row {
+    const char *method, *path;
+    enum weir_code code;
+    const char *route, *rest;
+};
+
+static const struct row rows[] = {
+    {"POST",  "/v1/embeddings",             WEIR_OK,           "/v1/embeddings",      ""           },
+    { "GET",  "/v1/models",                 WEIR_OK,           "/v1/models",          ""           },
+    { "HEAD", "/v1/models",                 WEIR_OK,           "/v1/models",          ""           },
+    { "GET",  "/v1/models/mini",            WEIR_OK,           "/v1/models/",         "mini"       },
+    { "GET",  "/v1/models/qwen/foo:q4",     WEIR_OK,           "/v1/models/",         "qwen/foo:q4"},
+    { "GET",  "/v1/models/qwen%2Ffoo%3aq4", WEIR_OK,           "/v1/models/",         "qwen/foo:q4"},
+    { "GET",  "/v1/models/%C3%A9",          WEIR_OK,           "/v1/models/",         "\xc3\xa9"   },
+    { "GET",  "/v1/models/a+b",             WEIR_OK,           "/v1/models/",         "a+b"        },
+    { "GET",  "/v1/models/%",               WEIR_INVALID,      NULL,                  NULL         },
+    { "GET",  "/v1/models/%4",              WEIR_INVALID,      NULL,                  NULL         },
+    { "GET",  "/v1/models/%4g",             WEIR_INVALID,      NULL,                  NULL         },
+    { "GET",  "/v1/models/a%00b",           WEIR_INVALID,      NULL,                  NULL         },
+    { "GET",  "/v1/models/%ff",             WEIR_INVALID,      NULL,                  NULL         },
+    { "GET",  "/v1/models/",                WEIR_NO_SUCH_PATH, NULL,                  NULL         },
+    { "GET",  "/",                          WEIR_NO_SUCH_PATH, NULL,                  NULL         },
+    { "GET",  "/v1/modelsx",                WEIR_NO_SUCH_PATH, NULL,                  NULL         },
+    { "POST", "/v1/embeddings/",            WEIR_NO_SUCH_PATH, NULL,                  NULL         },
+    { "POST", "/V1/embeddings",             WEIR_NO_SUCH_PATH, NULL,                  NULL         },
+    { "GET",  "/v1/embeddings",             WEIR_METHOD,       NULL,                  NULL         },
+    { "HEAD", "/v1/embeddings",             WEIR_METHOD,       NULL,                  NULL         },
+    { "PUT",  "/v1/models/mini",            WEIR_METHOD,       NULL,                  NULL         },
+    { "GET",  "/health/live",               WEIR_OK,           "/health/live",        ""           },
+    { "GET",  "/health/ready",              WEIR_OK,           "/health/ready",       ""           },
+    { "GET",  "/weir/v1/status",            WEIR_OK,           "/weir/v1/status",     ""           },
+    { "GET",  "/weir/v1/events",            WEIR_OK,           "/weir/v1/events",     ""           },
+    { "POST", "/weir/v1/tokenize",          WEIR_OK,           "/weir/v1/tokenize",   ""           },
+    { "POST", "/weir/v1/detokenize",        WEIR_OK,           "/weir/v1/detokenize", ""           },
+};
+
+static void routes_are_found(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        struct arena arena;
+        struct str rest;
+        struct weir_error err = { .code = WEIR_OK };
+        arena_init(&arena, 64 * 1024);
+        const struct route *r =
+            router_find(str_of(rows[i].method), str_of(rows[i].path), &arena, &rest, &err);
+        if (err.code != rows[i].code)
+            fail_msg("%s %s: code %d", rows[i].method, rows[i].path, err.code);
+        assert_int_equal(r != NULL, rows[i].code == WEIR_OK);
+        if (r) {
+            assert_string_equal(r->path, rows[i].route);
+            assert_non_null(r->begin);
+            assert_string_equal(rest.data, rows[i].rest);
+            assert_int_equal(rest.len, strlen(rows[i].rest));
+        }
+        arena_finish(&arena);
+    }
+}
+
+static void assert_allows(const char *path, const char *methods)
+{
+    struct buffer b;
+    buffer_init(&b, 256);
+    router_allow(str_of(path), &b);
+    assert_true(str_eq(buffer_view(&b), str_of(methods)));
+    buffer_finish(&b);
+}
+
+static void allowed_methods_are_listed(void **state)
+{
+    (void)state;
+    assert_allows("/v1/embeddings", "POST, OPTIONS");
+    assert_allows("/v1/models", "GET, HEAD, OPTIONS");
+    assert_allows("/v1/models/a/b", "GET, HEAD, OPTIONS");
+    assert_allows("/nothing", "");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(routes_are_found),
+        cmocka_unit_test(allowed_methods_are_listed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

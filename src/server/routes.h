@@ -1,0 +1,18 @@
+/* routes.h — the begin-function of every route, one room each: a new route is a file, a line here and
+ * a row in router.c. */
+#ifndef SERVER_ROUTES_H
+#define SERVER_ROUTES_H
+
+struct exchange;
+
+void openai_embeddings_begin(struct exchange *x);
+void openai_models_begin(struct exchange *x);     /* the list */
+void openai_models_one_begin(struct exchange *x); /* x->rest is the name */
+void health_live_begin(struct exchange *x);
+void health_ready_begin(struct exchange *x);
+void weir_status_begin(struct exchange *x);
+void weir_events_begin(struct exchange *x);
+void weir_tokenize_begin(struct exchange *x);
+void weir_detokenize_begin(struct exchange *x);
+
+#endif

@@ -1,0 +1,49 @@
+/* server_state.h — what the rooms of this folder share of one server. Not for other folders.
+ *
+ *     listener --accepts--> connection --one at a time--> exchange --submits--> pool
+ *
+ * A connection is freed when its handles are closed. An exchange is freed when nobody holds it any
+ * more: not its connection, not the pool, not the thread that parses its body. */
+#ifndef SERVER_SERVER_STATE_H
+#define SERVER_SERVER_STATE_H
+
+#include "base/list.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "server/access.h"
+#include "server/server.h"
+
+#include <uv.h>
+
+/* Every connection reads into this one buffer, since what was read is used up within the callback. */
+#define SERVER_READ_BYTES (64 * 1024)
+
+struct server {
+    uv_loop_t *loop;
+    struct weir *pool;
+    struct server_limits limits;
+    struct log log;
+    struct access access;
+    uv_poll_t pool_poll;
+    enum weir_code step_code; /* of the last weir_step: a failure is logged when it is new */
+    struct link listeners;
+    struct link connections;
+    size_t connections_count;
+    size_t exchanges_count;
+    struct map exchange_ids; /* x-request-id -> struct exchange */
+    struct link readers;     /* of /weir/v1/events */
+    uv_timer_t readers_timer;
+    uv_timer_t grace_timer;
+    int64_t started_s; /* since 1970 */
+    bool is_draining;
+    bool is_closing;
+    unsigned handles_open;
+    void (*closed)(void *context);
+    void *closed_context;
+    char read_bytes[SERVER_READ_BYTES];
+};
+
+/* Called whenever a connection or an exchange is gone: a closing server may now be closed. */
+void server_settle(struct server *s);
+
+#endif

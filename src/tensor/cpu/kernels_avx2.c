@@ -1,0 +1,278 @@
+/* kernels_avx2.c — 8 floats at a time. Needs AVX2 and FMA.
+ *
+ * The tile is 6 rows × 2 vectors: 12 sums, two vectors of the panel and one broadcast fill the 16
+ * registers, and each step of k is 12 FMAs for 8 loads, so that arithmetic is the limit while the
+ * panel comes from L1 or L2. */
+#include "tensor/cpu/intrinsics.h"
+#include "tensor/cpu/kernels.h"
+#include "tensor/cpu/poly.h"
+
+#include <math.h>
+#include <stdint.h>
+
+enum { WIDTH = 8, TILE_ROWS = 6, TILE_VECTORS = 2, TILE_COLUMNS = TILE_VECTORS * WIDTH };
+
+/* How far ahead of its use the panel is asked for: 4 KiB, 64 steps of k. */
+enum { PREFETCH_FLOATS = 1024 };
+
+#define INLINE       static inline __attribute__((always_inline))
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* The first `left` lanes; all of them from 8 on. */
+INLINE __m256i lanes(size_t left)
+{
+    static const int32_t window[2 * WIDTH] = { -1, -1, -1, -1, -1, -1, -1, -1 };
+    size_t used = left < WIDTH ? left : WIDTH;
+    return _mm256_loadu_si256((const __m256i *)(const void *)(window + WIDTH - used));
+}
+
+INLINE float sum_of(__m256 v)
+{
+    __m128 four = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+
+INLINE float largest_of(__m256 v)
+{
+    __m128 four = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+}
+
+INLINE __m256 poly(__m256 x, const float *factors, size_t count)
+{
+    __m256 value = _mm256_broadcast_ss(factors);
+    for (size_t i = 1; i < count; i++)
+        value = _mm256_fmadd_ps(value, x, _mm256_broadcast_ss(factors + i));
+    return value;
+}
+
+/* 2^whole · 2^part, whole in -126 … 127 and a whole number, part in [-½, ½]. */
+INLINE __m256 exp2_of(__m256 whole, __m256 part)
+{
+    __m256i biased = _mm256_add_epi32(_mm256_cvtps_epi32(whole), _mm256_set1_epi32(127));
+    __m256 power = _mm256_castsi256_ps(_mm256_slli_epi32(biased, 23));
+    return _mm256_mul_ps(poly(part, poly_exp2, COUNT(poly_exp2)), power);
+}
+
+INLINE __m256 round_of(__m256 x)
+{
+    return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT);
+}
+
+/* For x <= 0; relative error 2e-7. A NaN stays one: max returns its second operand then. */
+INLINE __m256 exp_of(__m256 x)
+{
+    const __m256 log2e = _mm256_set1_ps(POLY_LOG2E);
+    x = _mm256_max_ps(_mm256_set1_ps(POLY_EXP_LEAST), x);
+    __m256 whole = round_of(_mm256_mul_ps(x, log2e));
+    __m256 part = _mm256_fmsub_ps(x, log2e, whole);
+    part = _mm256_fmadd_ps(x, _mm256_set1_ps(POLY_LOG2E_REST), part);
+    return exp2_of(whole, part);
+}
+
+/* See poly.h; within 5e-7 · max(1, |x|). */
+INLINE __m256 gelu_of(__m256 x)
+{
+    const __m256 sign = _mm256_set1_ps(-0.0f);
+    __m256 size = _mm256_andnot_ps(sign, x);
+    __m256 inside = _mm256_min_ps(size, _mm256_set1_ps(POLY_PHI_END));
+    __m256 at = _mm256_fmsub_ps(inside, _mm256_set1_ps(2 / POLY_PHI_END), _mm256_set1_ps(1));
+    __m256 log2_phi = poly(at, poly_log2_phi, COUNT(poly_log2_phi));
+    __m256 whole = round_of(log2_phi);
+    __m256 phi = exp2_of(whole, _mm256_sub_ps(log2_phi, whole));
+    return _mm256_fnmadd_ps(size, phi, _mm256_max_ps(x, _mm256_setzero_ps()));
+}
+
+INLINE void store_vector(const struct matmul_tile *t, size_t row, size_t column, __m256 sum)
+{
+    __m256i mask = lanes(t->columns - column);
+    if (t->bias)
+        sum = _mm256_add_ps(sum, _mm256_loadu_ps(t->bias + column));
+    if (t->addend) {
+        const float *addend = t->addend + row * t->addend_stride + column;
+        sum = _mm256_add_ps(sum, _mm256_maskload_ps(addend, mask));
+    }
+    if (t->activation == ACTIVATION_GELU)
+        sum = gelu_of(sum);
+    float *out = t->out + row * t->out_stride + column;
+    if (t->columns - column >= WIDTH)
+        _mm256_storeu_ps(out, sum);
+    else
+        _mm256_maskstore_ps(out, mask, sum);
+}
+
+/* `rows` is a constant at every call, so that the sums live in registers. */
+INLINE void tile_of(const struct matmul_tile *t, const size_t rows)
+{
+    __m256 sums[TILE_ROWS][TILE_VECTORS];
+    const float *panel = t->panel;
+    const float *a = t->a;
+    const size_t depth = t->depth, stride = t->a_stride;
+    UNROLL_ROWS
+    for (size_t row = 0; row < rows; row++)
+        sums[row][0] = sums[row][1] = _mm256_setzero_ps();
+    for (size_t k = 0; k < depth; k++) {
+        __m256 left = _mm256_loadu_ps(panel);
+        __m256 right = _mm256_loadu_ps(panel + WIDTH);
+        _mm_prefetch((const char *)(panel + PREFETCH_FLOATS), _MM_HINT_T0);
+        UNROLL_ROWS
+        for (size_t row = 0; row < rows; row++) {
+            __m256 x = _mm256_broadcast_ss(a + row * stride);
+            sums[row][0] = _mm256_fmadd_ps(x, left, sums[row][0]);
+            sums[row][1] = _mm256_fmadd_ps(x, right, sums[row][1]);
+        }
+        panel += TILE_COLUMNS;
+        a++;
+    }
+    UNROLL_ROWS
+    for (size_t row = 0; row < rows; row++) {
+        store_vector(t, row, 0, sums[row][0]);
+        if (t->columns > WIDTH)
+            store_vector(t, row, WIDTH, sums[row][1]);
+    }
+}
+
+static void matmul_tile(const struct matmul_tile *t)
+{
+    switch (t->rows) {
+    case 1: tile_of(t, 1); break;
+    case 2: tile_of(t, 2); break;
+    case 3: tile_of(t, 3); break;
+    case 4: tile_of(t, 4); break;
+    case 5: tile_of(t, 5); break;
+    default: tile_of(t, TILE_ROWS); break;
+    }
+}
+
+static float dot(const float *a, const float *b, size_t n)
+{
+    __m256 sum = _mm256_setzero_ps();
+    size_t i = 0;
+    for (; i + WIDTH <= n; i += WIDTH)
+        sum = _mm256_fmadd_ps(_mm256_loadu_ps(a + i), _mm256_loadu_ps(b + i), sum);
+    if (i < n) {
+        __m256i mask = lanes(n - i);
+        sum =
+            _mm256_fmadd_ps(_mm256_maskload_ps(a + i, mask), _mm256_maskload_ps(b + i, mask), sum);
+    }
+    return sum_of(sum);
+}
+
+static void add(float *out, const float *x, size_t n)
+{
+    size_t i = 0;
+    for (; i + WIDTH <= n; i += WIDTH)
+        _mm256_storeu_ps(out + i, _mm256_add_ps(_mm256_loadu_ps(out + i), _mm256_loadu_ps(x + i)));
+    for (; i < n; i++)
+        out[i] += x[i];
+}
+
+static void scale(float *x, float factor, size_t n)
+{
+    const __m256 factors = _mm256_set1_ps(factor);
+    size_t i = 0;
+    for (; i + WIDTH <= n; i += WIDTH)
+        _mm256_storeu_ps(x + i, _mm256_mul_ps(_mm256_loadu_ps(x + i), factors));
+    for (; i < n; i++)
+        x[i] *= factor;
+}
+
+static float mean_of(const float *x, size_t n)
+{
+    __m256 sum = _mm256_setzero_ps();
+    size_t i = 0;
+    for (; i + WIDTH <= n; i += WIDTH)
+        sum = _mm256_add_ps(sum, _mm256_loadu_ps(x + i));
+    if (i < n)
+        sum = _mm256_add_ps(sum, _mm256_maskload_ps(x + i, lanes(n - i)));
+    return sum_of(sum) / (float)n;
+}
+
+/* Takes the mean off x on the way. */
+static float variance_of(float *x, size_t n, float mean)
+{
+    const __m256 means = _mm256_set1_ps(mean);
+    __m256 sum = _mm256_setzero_ps();
+    size_t i = 0;
+    for (; i + WIDTH <= n; i += WIDTH) {
+        __m256 v = _mm256_sub_ps(_mm256_loadu_ps(x + i), means);
+        sum = _mm256_fmadd_ps(v, v, sum);
+        _mm256_storeu_ps(x + i, v);
+    }
+    if (i < n) {
+        __m256i mask = lanes(n - i);
+        __m256 v = _mm256_sub_ps(_mm256_maskload_ps(x + i, mask), means);
+        v = _mm256_and_ps(v, _mm256_castsi256_ps(mask));
+        sum = _mm256_fmadd_ps(v, v, sum);
+        _mm256_maskstore_ps(x + i, mask, v);
+    }
+    return sum_of(sum) / (float)n;
+}
+
+static void layer_norm(float *x, const float *gain, const float *shift, size_t n, float eps)
+{
+    if (n == 0)
+        return;
+    const __m256 factor = _mm256_set1_ps(1 / sqrtf(variance_of(x, n, mean_of(x, n)) + eps));
+    for (size_t i = 0; i < n; i += WIDTH) {
+        __m256i mask = lanes(n - i);
+        __m256 v = _mm256_mul_ps(_mm256_maskload_ps(x + i, mask), factor);
+        v = _mm256_fmadd_ps(v, _mm256_maskload_ps(gain + i, mask),
+                            _mm256_maskload_ps(shift + i, mask));
+        _mm256_maskstore_ps(x + i, mask, v);
+    }
+}
+
+static float largest_in(const float *x, size_t n)
+{
+    const __m256 least = _mm256_set1_ps(-INFINITY);
+    __m256 largest = least;
+    size_t i = 0;
+    for (; i + WIDTH <= n; i += WIDTH)
+        largest = _mm256_max_ps(largest, _mm256_loadu_ps(x + i));
+    if (i < n) {
+        __m256i mask = lanes(n - i);
+        __m256 v = _mm256_maskload_ps(x + i, mask);
+        largest = _mm256_max_ps(largest, _mm256_blendv_ps(least, v, _mm256_castsi256_ps(mask)));
+    }
+    return largest_of(largest);
+}
+
+static void softmax(float *x, float factor, size_t n)
+{
+    if (n == 0)
+        return;
+    const __m256 largest = _mm256_set1_ps(largest_in(x, n));
+    const __m256 factors = _mm256_set1_ps(factor);
+    __m256 sum = _mm256_setzero_ps();
+    for (size_t i = 0; i < n; i += WIDTH) {
+        __m256i mask = lanes(n - i);
+        __m256 v = _mm256_sub_ps(_mm256_maskload_ps(x + i, mask), largest);
+        v = exp_of(_mm256_mul_ps(v, factors));
+        v = _mm256_and_ps(v, _mm256_castsi256_ps(mask));
+        sum = _mm256_add_ps(sum, v);
+        _mm256_maskstore_ps(x + i, mask, v);
+    }
+    scale(x, 1 / sum_of(sum), n);
+}
+
+static void gelu(float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i += WIDTH) {
+        __m256i mask = lanes(n - i);
+        _mm256_maskstore_ps(x + i, mask, gelu_of(_mm256_maskload_ps(x + i, mask)));
+    }
+}
+
+const struct kernels kernels_avx2 = {
+    .name = "avx2",
+    .matmul = {.rows = TILE_ROWS, .columns = TILE_COLUMNS, .tile = matmul_tile},
+    .dot = dot,
+    .add = add,
+    .scale = scale,
+    .layer_norm = layer_norm,
+    .softmax = softmax,
+    .gelu = gelu,
+};

@@ -1,0 +1,228 @@
+#include "text/tokenizer.h"
+
+#include "base/mem.h"
+#include "text/added_tokens.h"
+#include "text/decoder.h"
+#include "text/field.h"
+#include "text/normalizer.h"
+#include "text/postprocessor.h"
+#include "text/pretokenizer.h"
+#include "text/subword.h"
+#include "text/utf8.h"
+
+#include <string.h>
+
+struct tokenizer {
+    struct normalizer normalizer;
+    struct pretokenizer pretokenizer;
+    struct subword subword;
+    struct added_tokens added;
+    struct postprocessor postprocessor;
+    struct decoder decoder;
+};
+
+/* The fields `truncation` and `padding` are not read, on purpose: they are what some client had
+ * switched on when it wrote the file, not limits of the model, and would cut texts silently. */
+static enum weir_code load(struct tokenizer *t, const json_t *json, struct weir_error *err)
+{
+    struct field root = { .value = json };
+    struct field version = field_of(&root, "version"), model = field_of(&root, "model"),
+                 added = field_of(&root, "added_tokens"),
+                 normalizer = field_of(&root, "normalizer"),
+                 pretokenizer = field_of(&root, "pre_tokenizer"),
+                 postprocessor = field_of(&root, "post_processor"),
+                 decoder = field_of(&root, "decoder");
+    struct str number = STR("1.0");
+    if (version.value != NULL && field_text_here(&version, &number, err))
+        return WEIR_LOAD_FAILED;
+    if (!str_eq(number, STR("1.0"))) {
+        struct str quote = field_quote(number);
+        return weir_fail(err, WEIR_LOAD_FAILED, "version '%.*s' is not supported, only '1.0' is",
+                         STR_ARG(quote));
+    }
+    enum weir_code code = subword_load(&t->subword, &model, err);
+    if (code == WEIR_OK)
+        code = normalizer_load(&t->normalizer, &normalizer, err);
+    if (code == WEIR_OK)
+        code = added_tokens_load(&t->added, &added, &t->subword.vocabulary, &t->normalizer, err);
+    if (code == WEIR_OK)
+        code = pretokenizer_load(&t->pretokenizer, &pretokenizer, err);
+    if (code == WEIR_OK)
+        code = postprocessor_load(&t->postprocessor, &postprocessor, &t->subword.vocabulary, err);
+    if (code == WEIR_OK)
+        code = decoder_load(&t->decoder, &decoder, err);
+    return code;
+}
+
+enum weir_code tokenizer_create(struct str json, struct tokenizer **out, struct weir_error *err)
+{
+    if (json.len > TOKENIZER_FILE_BYTES_MAX)
+        return weir_fail(err, WEIR_LOAD_FAILED, "a file of %zu bytes is over the limit of %d",
+                         json.len, TOKENIZER_FILE_BYTES_MAX);
+    json_error_t why;
+    json_t *root = json_loadb(json.data, json.len, JSON_REJECT_DUPLICATES, &why);
+    if (root == NULL)
+        return weir_fail(err, WEIR_LOAD_FAILED, "not JSON at byte %d: %s", why.position, why.text);
+    struct tokenizer *t = mem_new(1, sizeof(*t));
+    enum weir_code code = load(t, root, err);
+    json_decref(root);
+    if (code != WEIR_OK) {
+        tokenizer_destroy(t);
+        return code;
+    }
+    *out = t;
+    return WEIR_OK;
+}
+
+void tokenizer_destroy(struct tokenizer *t)
+{
+    if (t == NULL)
+        return;
+    added_tokens_finish(&t->added);
+    subword_finish(&t->subword);
+    decoder_finish(&t->decoder);
+    mem_free(t);
+}
+
+size_t tokenizer_vocab_size(const struct tokenizer *t)
+{
+    return t->subword.vocabulary.size;
+}
+
+struct str tokenizer_piece(const struct tokenizer *t, int32_t id)
+{
+    const struct vocabulary *v = &t->subword.vocabulary;
+    return vocabulary_has(v, id) ? v->pieces[id].text : (struct str){ "", 0 };
+}
+
+size_t tokenizer_special_count(const struct tokenizer *t)
+{
+    return t->postprocessor.prefix_count + t->postprocessor.suffix_count;
+}
+
+static bool append_ids(struct tokens *out, const int32_t *ids, size_t count)
+{
+    if (!tokens_reserve(out, count))
+        return false;
+    if (count > 0)
+        memcpy(out->ids + out->count, ids, count * sizeof(*ids));
+    out->count += count;
+    return true;
+}
+
+static bool encode_words(const struct tokenizer *t, struct str text, struct tokens *out)
+{
+    struct str word;
+    while (pretokenizer_next(&t->pretokenizer, &text, &word)) {
+        if (!subword_encode(&t->subword, word, out))
+            return false;
+    }
+    return true;
+}
+
+static bool encode_normalized(const struct tokenizer *t, struct str text, struct tokens *out)
+{
+    struct added_scan scan = added_tokens_scan_normalized(&t->added, text);
+    const struct added_token *token;
+    struct str part;
+    while (added_tokens_next(&scan, &part, &token)) {
+        bool ok = token != NULL ? append_ids(out, &token->id, 1) : encode_words(t, part, out);
+        if (!ok)
+            return false;
+    }
+    return true;
+}
+
+static bool encode_raw(const struct tokenizer *t, struct str text, struct tokens *out)
+{
+    struct buffer normalized;
+    buffer_init(&normalized, text.len * NORMALIZER_GROWTH_MAX + UTF8_BYTES_MAX);
+    struct added_scan scan = added_tokens_scan_raw(&t->added, text);
+    const struct added_token *token;
+    struct str part;
+    bool ok = true;
+    while (ok && added_tokens_next(&scan, &part, &token)) {
+        if (token != NULL) {
+            ok = append_ids(out, &token->id, 1);
+            continue;
+        }
+        buffer_clear(&normalized);
+        normalizer_apply(&t->normalizer, part, &normalized);
+        ok = !normalized.failed && encode_normalized(t, buffer_view(&normalized), out);
+    }
+    buffer_finish(&normalized);
+    return ok;
+}
+
+enum weir_code tokenizer_encode(const struct tokenizer *t, struct str text, bool add_special_tokens,
+                                struct tokens *out, struct weir_error *err)
+{
+    if (text.len > TOKENIZER_TEXT_BYTES_MAX)
+        return weir_fail(err, WEIR_INVALID, "a text of %zu bytes is over the limit of %d", text.len,
+                         TOKENIZER_TEXT_BYTES_MAX);
+    size_t valid = str_utf8_valid(text);
+    if (valid != text.len) {
+        weir_fail(err, WEIR_INVALID, "the text is not UTF-8 at byte %zu of %zu", valid, text.len);
+        if (err != NULL)
+            err->value = (int64_t)valid;
+        return WEIR_INVALID;
+    }
+    const struct postprocessor *p = &t->postprocessor;
+    size_t before = out->count;
+    bool ok = !add_special_tokens || append_ids(out, p->prefix, p->prefix_count);
+    ok = ok && encode_raw(t, text, out);
+    ok = ok && (!add_special_tokens || append_ids(out, p->suffix, p->suffix_count));
+    if (ok)
+        return WEIR_OK;
+    out->count = before;
+    return weir_fail(err, WEIR_NO_MEMORY, "no memory for the tokens of a text of %zu bytes",
+                     text.len);
+}
+
+bool tokenizer_truncate(const struct tokenizer *t, struct tokens *tokens, size_t start, size_t max)
+{
+    const struct postprocessor *p = &t->postprocessor;
+    size_t count = tokens->count - start;
+    if (count <= max)
+        return false;
+    if (max >= p->prefix_count + p->suffix_count) {
+        size_t suffix = max - p->suffix_count;
+        memmove(tokens->ids + start + suffix, tokens->ids + tokens->count - p->suffix_count,
+                p->suffix_count * sizeof(*tokens->ids));
+    } else if (max > p->prefix_count) {
+        memmove(tokens->ids + start + p->prefix_count,
+                tokens->ids + tokens->count - p->suffix_count,
+                (max - p->prefix_count) * sizeof(*tokens->ids));
+    }
+    tokens->count = start + max;
+    return true;
+}
+
+enum weir_code tokenizer_decode(const struct tokenizer *t, const int32_t *ids, size_t count,
+                                bool skip_special, struct buffer *out, struct weir_error *err)
+{
+    const struct vocabulary *v = &t->subword.vocabulary;
+    size_t before = out->len;
+    bool is_first = true;
+    for (size_t i = 0; i < count && !out->failed; i++) {
+        if (!vocabulary_has(v, ids[i])) {
+            out->len = before;
+            weir_fail(err, WEIR_INVALID, "token %zu is %d, which is not in the vocabulary of %zu",
+                      i, ids[i], v->size);
+            if (err != NULL) {
+                err->value = ids[i];
+                err->limit = (int64_t)v->size;
+            }
+            return WEIR_INVALID;
+        }
+        if (skip_special && v->pieces[ids[i]].is_special)
+            continue;
+        decoder_append(&t->decoder, v->pieces[ids[i]].text, is_first, out);
+        is_first = false;
+    }
+    if (!out->failed)
+        return WEIR_OK;
+    out->len = before;
+    return weir_fail(err, WEIR_INVALID, "the text of %zu tokens is over the limit of %zu bytes",
+                     count, out->max);
+}

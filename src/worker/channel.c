@@ -1,0 +1,141 @@
+#include "worker/channel.h"
+
+#include "base/check.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    PENDING_HIGH = 1024 * 1024,    /* compute threads wait above this */
+    PENDING_MAX = 4 * 1024 * 1024, /* nobody who never waits writes so much */
+    RECEIVE_BYTES = 128 * 1024,
+    IN_MAX = 1024 * 1024
+};
+
+/* The supervisor is gone or wants us gone: at once, whatever other threads do. */
+_Noreturn static void leave(void)
+{
+    _exit(EXIT_SUCCESS);
+}
+
+void channel_init(struct channel *c, int fd)
+{
+    *c = (struct channel){ .fd = fd };
+    CHECK(pipe(c->wake) == 0);
+    for (int i = 0; i < 2; i++) {
+        CHECK(fcntl(c->wake[i], F_SETFL, O_NONBLOCK) == 0);
+        CHECK(fcntl(c->wake[i], F_SETFD, FD_CLOEXEC) == 0);
+    }
+    CHECK(pthread_mutex_init(&c->lock, NULL) == 0);
+    CHECK(pthread_cond_init(&c->room, NULL) == 0);
+    buffer_init(&c->pending, PENDING_MAX);
+    buffer_init(&c->in, IN_MAX);
+}
+
+void channel_finish(struct channel *c)
+{
+    close(c->wake[0]);
+    close(c->wake[1]);
+    pthread_mutex_destroy(&c->lock);
+    pthread_cond_destroy(&c->room);
+    buffer_finish(&c->pending);
+    buffer_finish(&c->in);
+}
+
+/* How many of the bytes the socket takes now. */
+static size_t send_some(struct channel *c, const uint8_t *data, size_t bytes)
+{
+    size_t sent = 0;
+    while (sent < bytes) {
+        const ssize_t n = send(c->fd, data + sent, bytes - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (n >= 0) {
+            sent += (size_t)n;
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            break;
+        } else if (errno != EINTR) {
+            leave();
+        }
+    }
+    return sent;
+}
+
+void channel_write(struct channel *c, const struct buffer *frames, bool may_wait)
+{
+    CHECK(!frames->failed);
+    pthread_mutex_lock(&c->lock);
+    while (may_wait && c->pending.len > PENDING_HIGH)
+        pthread_cond_wait(&c->room, &c->lock);
+    size_t sent = 0;
+    if (c->pending.len == 0)
+        sent = send_some(c, frames->data, frames->len);
+    const bool left = sent < frames->len;
+    if (left)
+        buffer_append(&c->pending, frames->data + sent, frames->len - sent);
+    CHECK(!c->pending.failed);
+    pthread_mutex_unlock(&c->lock);
+    if (left)
+        channel_wake(c);
+}
+
+bool channel_flushed(struct channel *c)
+{
+    pthread_mutex_lock(&c->lock);
+    const bool flushed = c->pending.len == 0;
+    pthread_mutex_unlock(&c->lock);
+    return flushed;
+}
+
+static void flush(struct channel *c)
+{
+    pthread_mutex_lock(&c->lock);
+    buffer_drop(&c->pending, send_some(c, c->pending.data, c->pending.len));
+    if (c->pending.len <= PENDING_HIGH)
+        pthread_cond_broadcast(&c->room);
+    pthread_mutex_unlock(&c->lock);
+}
+
+void channel_wake(struct channel *c)
+{
+    /* A full pipe wakes as well as one byte more would. */
+    const ssize_t n = write(c->wake[1], "", 1);
+    CHECK(n == 1 || errno == EAGAIN || errno == EINTR);
+}
+
+static void receive(struct channel *c)
+{
+    uint8_t *room = buffer_reserve(&c->in, RECEIVE_BYTES);
+    CHECK(room != NULL);
+    const ssize_t n = recv(c->fd, room, RECEIVE_BYTES, MSG_DONTWAIT);
+    if (n > 0)
+        c->in.len += (size_t)n;
+    else if (n == 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR))
+        leave();
+}
+
+void channel_turn(struct channel *c)
+{
+    struct pollfd fds[2] = {
+        {.fd = c->fd,       .events = POLLIN},
+        { .fd = c->wake[0], .events = POLLIN},
+    };
+    if (!channel_flushed(c))
+        fds[0].events |= POLLOUT;
+    if (poll(fds, ARRAY_COUNT(fds), -1) < 0) {
+        CHECK(errno == EINTR);
+        return;
+    }
+    if (fds[1].revents) {
+        char bytes[64];
+        while (read(c->wake[0], bytes, sizeof(bytes)) > 0)
+            continue;
+    }
+    if (fds[0].revents & POLLOUT)
+        flush(c);
+    if (fds[0].revents & ~POLLOUT)
+        receive(c);
+}

@@ -1,0 +1,96 @@
+#include "worker/fake/answer.h"
+
+#include "base/rand.h"
+#include "base/reader.h"
+#include "wire/tokens.h"
+#include "worker/vectors.h"
+
+#define VOCABULARY 30000
+
+static bool is_space(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+struct str answer_word(struct str *rest)
+{
+    size_t start = 0;
+    while (start < rest->len && is_space(rest->data[start]))
+        start++;
+    size_t end = start;
+    while (end < rest->len && !is_space(rest->data[end]))
+        end++;
+    const struct str word = { rest->data + start, end - start };
+    *rest = (struct str){ rest->data + end, rest->len - end };
+    return word;
+}
+
+size_t answer_words(struct str text)
+{
+    size_t count = 0;
+    while (answer_word(&text).len > 0)
+        count++;
+    return count;
+}
+
+uint32_t answer_tokens(const struct wire_input *input)
+{
+    if (input->kind == WIRE_IDS)
+        return (uint32_t)(input->data.len / sizeof(int32_t));
+    const size_t words = answer_words(input->data);
+    return words > 0 ? (uint32_t)words : 1;
+}
+
+/* The bytes that hold the first `tokens` tokens. */
+static struct str first_tokens(const struct wire_input *input, uint32_t tokens)
+{
+    struct str data = input->data;
+    if (tokens >= answer_tokens(input))
+        return data;
+    if (input->kind == WIRE_IDS)
+        return (struct str){ data.data, tokens * sizeof(int32_t) };
+    for (uint32_t i = 0; i < tokens; i++)
+        (void)answer_word(&data);
+    return (struct str){ input->data.data, input->data.len - data.len };
+}
+
+void answer_vector(const struct wire_input *input, uint32_t tokens, float *out, size_t dim)
+{
+    struct rng rng;
+    rand_seed(&rng, str_hash(first_tokens(input, tokens)));
+    for (size_t i = 0; i < dim; i++)
+        out[i] = (float)(2 * rand_unit(&rng) - 1);
+    vectors_normalize(out, dim);
+}
+
+void answer_tokenize(struct buffer *out, struct str text)
+{
+    tokens_row_begin(out, (uint32_t)answer_words(text));
+    for (;;) {
+        const struct str word = answer_word(&text);
+        if (word.len == 0)
+            break;
+        tokens_row_add(out, (int32_t)(str_hash(word) % VOCABULARY), word);
+    }
+}
+
+void answer_detokenize(struct buffer *out, struct str ids)
+{
+    struct reader r = reader_of(ids.data, ids.len);
+    while (reader_has(&r, sizeof(int32_t))) {
+        const int32_t id = (int32_t)reader_u32(&r);
+        buffer_printf(out, r.pos > sizeof(int32_t) ? " %d" : "%d", (int)id);
+    }
+}
+
+const struct str *answer_reversed(struct arena *arena, struct str text, size_t *count)
+{
+    const size_t words = answer_words(text);
+    struct str *reversed = arena_try(arena, words + 1, sizeof(*reversed));
+    if (!reversed)
+        return NULL;
+    for (size_t i = 0; i < words; i++)
+        reversed[words - 1 - i] = answer_word(&text);
+    *count = words;
+    return reversed;
+}

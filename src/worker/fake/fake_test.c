@@ -1,0 +1,441 @@
+#include "worker/fake/fake.h"
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "wire/build_id.h"
+#include "wire/text_embedding.h"
+#include "wire/text_to_text.h"
+#include "wire/tokens.h"
+#include "worker/test_peer.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+
+#include <cmocka.h>
+
+/* A real worker process, forked from the test instead of started from its file. */
+struct fixture {
+    struct peer peer;
+    pid_t pid;
+    struct buffer bytes;
+    struct arena arena;
+};
+
+static void start(struct fixture *t, const char *argument)
+{
+    peer_open(&t->peer);
+    buffer_init(&t->bytes, 1 << 24);
+    arena_init(&t->arena, 1 << 24);
+    t->pid = fork();
+    assert_true(t->pid >= 0);
+    if (t->pid == 0) {
+        char title[] = "weir:test", argument_copy[512];
+        snprintf(argument_copy, sizeof(argument_copy), "%s", argument);
+        char *argv[] = { title, argument_copy, NULL };
+        /* Lifted first: each of the two may lie where the other is to be. */
+        const int channel = dup2(t->peer.worker_fd, 20), page = dup2(t->peer.page_fd, 21);
+        dup2(channel, WORKER_CHANNEL_FD);
+        dup2(page, WORKER_PAGE_FD);
+        for (int fd = WORKER_PAGE_FD + 1; fd < 32; fd++)
+            close(fd);
+        CHECK(freopen("/dev/null", "w", stderr) != NULL);
+        _exit(worker_main(&fake_ops, 2, argv));
+    }
+    close(t->peer.worker_fd);
+    t->peer.worker_fd = -1;
+}
+
+/* Closes the channel unless the worker has left; its wait status. */
+static int stop(struct fixture *t)
+{
+    int status;
+    struct frame f;
+    shutdown(t->peer.fd, SHUT_WR);
+    while (peer_poll(&t->peer, PEER_PATIENCE_MS, &f) == 1)
+        continue;
+    assert_int_equal(waitpid(t->pid, &status, 0), t->pid);
+    peer_close(&t->peer);
+    buffer_finish(&t->bytes);
+    arena_finish(&t->arena);
+    return status;
+}
+
+/* Waits for a death of its own; the signal, or 0. */
+static int died_of(struct fixture *t)
+{
+    struct frame f;
+    while (peer_poll(&t->peer, PEER_PATIENCE_MS, &f) == 1)
+        continue;
+    const int status = stop(t);
+    return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+static void ready(struct fixture *t, const char *spec, uint32_t slots)
+{
+    struct frame f;
+    start(t, spec);
+    peer_expect(&t->peer, FRAME_HELLO, &f);
+    peer_expect(&t->peer, FRAME_PLAN, &f);
+    peer_load(&t->peer, slots, 1);
+    peer_expect(&t->peer, FRAME_LOADED, &f);
+}
+
+static void embed(struct fixture *t, uint64_t job, const char *text, uint32_t dimensions)
+{
+    const struct wire_input input = { WIRE_TEXT, str_of(text) };
+    struct buffer payload;
+    struct frame f;
+    buffer_init(&payload, 10000);
+    text_embedding_request_write(&payload,
+                                 &(struct text_embedding_request){ false, dimensions, &input, 1 });
+    peer_run(&t->peer, job, WEIR_TEXT_EMBEDDING, WEIR_EMBED, buffer_view(&payload));
+    peer_expect(&t->peer, FRAME_ACCEPTED, &f);
+    buffer_finish(&payload);
+}
+
+static struct text_embedding_reply embedded(struct fixture *t, uint64_t job)
+{
+    struct text_embedding_reply reply;
+    assert_false(peer_output(&t->peer, job, &t->bytes).streamed);
+    assert_true(text_embedding_reply_read(buffer_view(&t->bytes), &t->arena, &reply, NULL));
+    assert_int_equal(peer_end(&t->peer, job).error.code, WEIR_OK);
+    return reply;
+}
+
+static void generate(struct fixture *t, uint64_t job, const char *text)
+{
+    struct buffer payload;
+    struct frame f;
+    buffer_init(&payload, 10000);
+    generate_request_write(&payload, &(struct generate_request){
+                                         0, {WIRE_TEXT, str_of(text)}
+    });
+    peer_run(&t->peer, job, WEIR_TEXT_TO_TEXT, WEIR_GENERATE, buffer_view(&payload));
+    peer_expect(&t->peer, FRAME_ACCEPTED, &f);
+    buffer_finish(&payload);
+}
+
+static void expect_word(struct fixture *t, uint64_t job, const char *word)
+{
+    assert_true(peer_output(&t->peer, job, &t->bytes).streamed);
+    assert_true(str_eq(buffer_view(&t->bytes), str_of(word)));
+}
+
+static void it_says_hello_plans_loads_and_leaves(void **state)
+{
+    (void)state;
+    struct fixture t;
+    struct frame f;
+    struct message_hello hello;
+    struct plan plan;
+    start(&t, "fake:text_embedding?slots=3&dim=5&load=30ms&touch=yes&weights=1MiB");
+    peer_expect(&t.peer, FRAME_HELLO, &f);
+    assert_true(message_hello_read(&f, &hello, NULL));
+    assert_int_equal(hello.version, WIRE_VERSION);
+    assert_true(str_eq(hello.build_id, str_of(build_id)));
+    peer_expect(&t.peer, FRAME_PLAN, &f);
+    assert_true(message_plan_read(&f, &plan, NULL));
+    assert_int_equal(plan.slots, 3);
+    peer_load(&t.peer, 3, 1);
+    peer_expect(&t.peer, FRAME_LOADED, &f);
+    assert_true(atomic_load(&t.peer.page->ticks) > 0);
+    peer_send(&t.peer, FRAME_BYE, 0, NULL, (struct str){ 0 });
+    assert_int_equal(peer_poll(&t.peer, PEER_PATIENCE_MS, &f), -1);
+    assert_int_equal(stop(&t), 0);
+}
+
+static void vectors_are_functions_of_the_text(void **state)
+{
+    (void)state;
+    struct fixture t;
+    ready(&t, "fake:text_embedding?dim=16&slots=2", 2);
+    embed(&t, 1, "two words", 0);
+    const struct text_embedding_reply a = embedded(&t, 1);
+    embed(&t, 2, "other", 0);
+    const struct text_embedding_reply b = embedded(&t, 2);
+    embed(&t, 3, "two words", 4);
+    const struct text_embedding_reply c = embedded(&t, 3);
+    assert_true(a.rows == 1 && a.dim == 16 && a.tokens[0] == 2 && b.tokens[0] == 1);
+    assert_memory_not_equal(a.vectors, b.vectors, 16 * sizeof(float));
+    assert_int_equal(c.dim, 4);
+    float length = 0, short_length = 0;
+    for (int i = 0; i < 16; i++)
+        length += a.vectors[i] * a.vectors[i];
+    for (int i = 0; i < 4; i++)
+        short_length += c.vectors[i] * c.vectors[i];
+    assert_true(length > 0.999f && length < 1.001f);
+    assert_true(short_length > 0.999f && short_length < 1.001f);
+    /* The cut keeps directions. */
+    assert_true(c.vectors[0] / c.vectors[1] - a.vectors[0] / a.vectors[1] < 1e-4f);
+    embed(&t, 4, "x", 17);
+    const struct message_end end = peer_end(&t.peer, 4);
+    assert_int_equal(end.error.code, WEIR_INVALID);
+    assert_int_equal(end.error.limit, 16);
+    embed(&t, 5, "", 0);
+    assert_int_equal(peer_end(&t.peer, 5).error.index, 0);
+    assert_int_equal(stop(&t), 0);
+}
+
+static void tokens_come_and_go(void **state)
+{
+    (void)state;
+    static const int32_t ids[] = { 7, -2, 300 };
+    static const struct wire_input texts[] = {
+        {WIRE_TEXT,  { "a b a", 5 }},
+        { WIRE_TEXT, { "", 0 }     }
+    };
+    static const struct wire_input numbers = {
+        WIRE_IDS, {(const char *)ids, sizeof(ids)}
+    };
+    struct fixture t;
+    struct buffer payload;
+    struct frame f;
+    struct tokens_reply reply;
+    buffer_init(&payload, 1000);
+    ready(&t, "fake:text_embedding", 1);
+    tokens_request_write(&payload, &(struct tokens_request){ false, texts, 2 });
+    peer_run(&t.peer, 1, WEIR_TEXT_EMBEDDING, WEIR_TOKENIZE, buffer_view(&payload));
+    peer_expect(&t.peer, FRAME_ACCEPTED, &f);
+    peer_output(&t.peer, 1, &t.bytes);
+    assert_true(tokens_reply_read(buffer_view(&t.bytes), &t.arena, &reply, NULL));
+    assert_int_equal(reply.rows, 2);
+    assert_true(reply.starts[1] == 3 && reply.starts[2] == 3);
+    assert_int_equal(reply.ids[0], reply.ids[2]);
+    assert_true(str_eq(reply.pieces[1], STR("b")));
+    assert_int_equal(peer_end(&t.peer, 1).error.code, WEIR_OK);
+
+    buffer_clear(&payload);
+    tokens_request_write(&payload, &(struct tokens_request){ false, &numbers, 1 });
+    peer_run(&t.peer, 2, WEIR_TEXT_EMBEDDING, WEIR_DETOKENIZE, buffer_view(&payload));
+    peer_expect(&t.peer, FRAME_ACCEPTED, &f);
+    peer_output(&t.peer, 2, &t.bytes);
+    assert_true(str_eq(buffer_view(&t.bytes), STR("7 -2 300")));
+    assert_int_equal(peer_end(&t.peer, 2).error.code, WEIR_OK);
+    buffer_finish(&payload);
+    assert_int_equal(stop(&t), 0);
+}
+
+static void text_comes_back_reversed(void **state)
+{
+    (void)state;
+    struct fixture t;
+    ready(&t, "fake:text_to_text", 1);
+    generate(&t, 1, "one two  three");
+    expect_word(&t, 1, "three");
+    expect_word(&t, 1, " two");
+    expect_word(&t, 1, " one");
+    const struct message_end end = peer_end(&t.peer, 1);
+    assert_int_equal(end.error.code, WEIR_OK);
+    assert_true(end.input_tokens == 3 && end.output_tokens == 3);
+    embed(&t, 2, "x", 0);
+    assert_int_equal(peer_end(&t.peer, 2).error.code, WEIR_UNSUPPORTED);
+    assert_int_equal(stop(&t), 0);
+}
+
+static void a_job_without_credit_lets_others_pass(void **state)
+{
+    (void)state;
+    struct fixture t;
+    struct frame f;
+    ready(&t, "fake:text_to_text?script=yes", 2);
+    generate(&t, 1, "!tokens 66");
+    for (int i = 0; i < WIRE_CREDIT_EVENTS; i++)
+        peer_output(&t.peer, 1, &t.bytes);
+    assert_int_equal(peer_poll(&t.peer, 50, &f), 0);
+    generate(&t, 2, "hello");
+    expect_word(&t, 2, "hello");
+    peer_end(&t.peer, 2);
+    peer_credit(&t.peer, 1, 1, 100);
+    expect_word(&t, 1, "token 64");
+    assert_int_equal(peer_poll(&t.peer, 50, &f), 0);
+    peer_credit(&t.peer, 1, 1, 100);
+    expect_word(&t, 1, "token 65");
+    assert_int_equal(peer_end(&t.peer, 1).output_tokens, 66);
+    assert_int_equal(stop(&t), 0);
+}
+
+static void steps_take_their_time_side_by_side(void **state)
+{
+    (void)state;
+    struct fixture t;
+    ready(&t, "fake:text_to_text?step=60ms&slots=2", 2);
+    const int64_t before_ms = clock_ms();
+    generate(&t, 1, "a b c");
+    generate(&t, 2, "a b c");
+    size_t ended = 0;
+    struct frame f;
+    while (ended < 2 && peer_poll(&t.peer, PEER_PATIENCE_MS, &f) == 1)
+        ended += f.type == FRAME_END;
+    /* Three steps each, and not six one after another. */
+    assert_in_range(clock_ms() - before_ms, 180, 340);
+    assert_int_equal(stop(&t), 0);
+}
+
+static void a_cancel_stops_within_a_step(void **state)
+{
+    (void)state;
+    struct fixture t;
+    ready(&t, "fake:text_embedding?script=yes", 1);
+    embed(&t, 1, "!sleep 20s", 0);
+    embed(&t, 2, "waits in the worker", 0);
+    peer_send(&t.peer, FRAME_CANCEL, 1, NULL, (struct str){ 0 });
+    assert_int_equal(peer_end(&t.peer, 1).error.code, WEIR_CANCELLED);
+    embedded(&t, 2);
+    assert_int_equal(stop(&t), 0);
+}
+
+static void orders_are_obeyed(void **state)
+{
+    (void)state;
+    struct fixture t;
+    const int64_t before_ms = clock_ms();
+    ready(&t, "fake:text_embedding?script=yes&dim=4", 1);
+    embed(&t, 1, "!sleep 120ms", 0);
+    embedded(&t, 1);
+    assert_true(clock_ms() - before_ms >= 120);
+    embed(&t, 2, "!fail out of luck", 0);
+    const struct message_end end = peer_end(&t.peer, 2);
+    assert_int_equal(end.error.code, WEIR_MODEL_FAILED);
+    assert_string_equal(end.error.text, "out of luck");
+    embed(&t, 3, "!dance", 0);
+    assert_int_equal(peer_end(&t.peer, 3).error.code, WEIR_INVALID);
+    embed(&t, 4, "!crash", 0);
+    assert_int_equal(died_of(&t), SIGABRT);
+}
+
+static void a_hanging_worker_answers_pings_and_dies_with_its_channel(void **state)
+{
+    (void)state;
+    struct fixture t;
+    struct frame f;
+    ready(&t, "fake:text_embedding?hang=step:1", 1);
+    embed(&t, 1, "x", 0);
+    peer_ping(&t.peer, 5);
+    peer_expect(&t.peer, FRAME_PONG, &f);
+    const uint64_t ticks = atomic_load(&t.peer.page->ticks);
+    assert_int_equal(peer_poll(&t.peer, 100, &f), 0);
+    assert_true(atomic_load(&t.peer.page->ticks) <= ticks + 1);
+    assert_int_equal(stop(&t), 0);
+}
+
+static void loads_fail_as_often_as_told(void **state)
+{
+    (void)state;
+    struct fixture t;
+    struct frame f;
+    struct weir_error err;
+    start(&t, "fake:text_embedding?load_fail=disk on fire&load_fail_times=2");
+    peer_expect(&t.peer, FRAME_HELLO, &f);
+    peer_expect(&t.peer, FRAME_PLAN, &f);
+    peer_load(&t.peer, 1, 2);
+    peer_expect(&t.peer, FRAME_FAILED, &f);
+    assert_true(message_failed_read(&f, &err, NULL));
+    assert_int_equal(err.code, WEIR_LOAD_FAILED);
+    assert_string_equal(err.text, "disk on fire");
+    peer_send(&t.peer, FRAME_BYE, 0, NULL, (struct str){ 0 });
+    assert_int_equal(stop(&t), 0);
+    start(&t, "fake:text_embedding?load_fail=disk on fire&load_fail_times=2");
+    peer_expect(&t.peer, FRAME_HELLO, &f);
+    peer_expect(&t.peer, FRAME_PLAN, &f);
+    peer_load(&t.peer, 1, 3);
+    peer_expect(&t.peer, FRAME_LOADED, &f);
+    assert_int_equal(stop(&t), 0);
+}
+
+static void garbage_is_garbage(void **state)
+{
+    (void)state;
+    struct fixture t;
+    struct frame f;
+    start(&t, "fake:text_embedding?garbage=hello");
+    assert_int_equal(peer_poll(&t.peer, PEER_PATIENCE_MS, &f), -1);
+    stop(&t);
+    ready(&t, "fake:text_embedding?garbage=result", 1);
+    embed(&t, 1, "x", 0);
+    assert_int_equal(peer_poll(&t.peer, PEER_PATIENCE_MS, &f), -1);
+    stop(&t);
+}
+
+static void every_nth_job_crashes(void **state)
+{
+    (void)state;
+    struct fixture t;
+    ready(&t, "fake:text_embedding?crash=every:2", 1);
+    embed(&t, 1, "x", 0);
+    embedded(&t, 1);
+    embed(&t, 2, "x", 0);
+    assert_int_equal(died_of(&t), SIGABRT);
+}
+
+static void a_wrong_spec_fails_its_plan(void **state)
+{
+    (void)state;
+    struct fixture t;
+    struct frame f;
+    struct weir_error err;
+    start(&t, "fake:text_embedding?colour=red");
+    peer_expect(&t.peer, FRAME_HELLO, &f);
+    peer_expect(&t.peer, FRAME_FAILED, &f);
+    assert_true(message_failed_read(&f, &err, NULL));
+    assert_non_null(strstr(err.text, "colour"));
+    assert_int_equal(stop(&t), 0);
+}
+
+static void ask(struct fixture *t, uint64_t number, const char *path)
+{
+    struct buffer body;
+    buffer_init(&body, 1000);
+    message_inspect_write(&body, &(struct message_inspect){ str_of(path), 0 });
+    peer_send(&t->peer, FRAME_INSPECT, number, &body, (struct str){ 0 });
+    buffer_finish(&body);
+}
+
+static void an_inspector_tells_the_truth(void **state)
+{
+    (void)state;
+    struct fixture t;
+    struct frame f;
+    struct message_inspected answer;
+    start(&t, "--inspect");
+    peer_expect(&t.peer, FRAME_HELLO, &f);
+    ask(&t, 8, "fake:text_to_text?weights=3&crash=start&plan_fail=x&garbage=hello&hang=load");
+    ask(&t, 9, "fake:nothing");
+    peer_expect(&t.peer, FRAME_INSPECTED, &f);
+    assert_true(message_inspected_read(&f, &answer, NULL));
+    assert_int_equal(f.job, 8);
+    assert_int_equal(answer.error.code, WEIR_OK);
+    assert_int_equal(answer.plan.weights_bytes, 3);
+    peer_expect(&t.peer, FRAME_INSPECTED, &f);
+    assert_true(message_inspected_read(&f, &answer, NULL));
+    assert_int_equal(f.job, 9);
+    assert_int_equal(answer.error.code, WEIR_INVALID);
+    peer_send(&t.peer, FRAME_BYE, 0, NULL, (struct str){ 0 });
+    assert_int_equal(peer_poll(&t.peer, PEER_PATIENCE_MS, &f), -1);
+    assert_int_equal(stop(&t), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(it_says_hello_plans_loads_and_leaves),
+        cmocka_unit_test(vectors_are_functions_of_the_text),
+        cmocka_unit_test(tokens_come_and_go),
+        cmocka_unit_test(text_comes_back_reversed),
+        cmocka_unit_test(a_job_without_credit_lets_others_pass),
+        cmocka_unit_test(steps_take_their_time_side_by_side),
+        cmocka_unit_test(a_cancel_stops_within_a_step),
+        cmocka_unit_test(orders_are_obeyed),
+        cmocka_unit_test(a_hanging_worker_answers_pings_and_dies_with_its_channel),
+        cmocka_unit_test(loads_fail_as_often_as_told),
+        cmocka_unit_test(garbage_is_garbage),
+        cmocka_unit_test(every_nth_job_crashes),
+        cmocka_unit_test(a_wrong_spec_fails_its_plan),
+        cmocka_unit_test(an_inspector_tells_the_truth),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,88 @@
+#include "base/mem.h"
+#include "model/model.h"
+#include "tensor/team.h"
+#include "worker/text_embedding.h"
+#include "worker/worker.h"
+
+#include <string.h>
+
+struct loaded {
+    struct team *team;
+    struct encoder *encoder;
+    uint32_t slots;
+};
+
+static enum weir_code inspect(const char *path, uint32_t context, struct plan *out,
+                              struct weir_error *err)
+{
+    struct model_info info;
+    const enum weir_code code =
+        model_inspect(path, &(struct model_settings){ .context = context }, &info, err);
+    if (code != WEIR_OK)
+        return code;
+    struct plan plan = { .capabilities = info.capabilities,
+                         .weights_bytes = info.weights_bytes,
+                         .fixed_bytes = info.fixed_bytes,
+                         .per_slot_bytes = info.per_slot_bytes,
+                         .per_token_bytes = info.per_token_bytes,
+                         .scratch_per_thread_bytes = info.scratch_per_thread_bytes,
+                         .positions = info.positions,
+                         .tokens_max = info.tokens_max,
+                         .dim = info.dim,
+                         .slots = info.slots };
+    _Static_assert(sizeof(plan.architecture) == sizeof(info.architecture) &&
+                       sizeof(plan.digest) == sizeof(info.digest),
+                   "a plan repeats what the model says of itself");
+    memcpy(plan.architecture, info.architecture, sizeof(plan.architecture));
+    memcpy(plan.digest, info.digest, sizeof(plan.digest));
+    *out = plan;
+    return WEIR_OK;
+}
+
+static void tick(void *context)
+{
+    control_tick(context);
+}
+
+static enum weir_code load(struct worker *w, const struct message_load *m, struct weir_error *err)
+{
+    if (m->precision != 0)
+        return weir_fail(err, WEIR_LOAD_FAILED, "precision %u is not offered, only f32 (0) is",
+                         (unsigned)m->precision);
+    const uint32_t threads = m->threads > 0 ? m->threads : 1;
+    struct loaded *l = mem_new(1, sizeof(*l));
+    w->state = l;
+    l->slots = m->slots;
+    l->team = team_create(threads, control_share(w->control, threads));
+    return encoder_load(w->path, &(struct model_settings){ .context = m->context }, l->team, tick,
+                        w->control, &l->encoder, err);
+}
+
+static void serve(struct worker *w)
+{
+    const struct loaded *l = w->state;
+    text_embedding_serve(w->control, l->encoder, l->slots);
+}
+
+static void finish(struct worker *w)
+{
+    struct loaded *l = w->state;
+    if (!l)
+        return;
+    encoder_destroy(l->encoder);
+    team_destroy(l->team);
+    mem_free(l);
+}
+
+static const struct worker_ops ops = {
+    .name = "weir-worker",
+    .inspect = inspect,
+    .load = load,
+    .serve = serve,
+    .finish = finish,
+};
+
+int main(int argc, char **argv)
+{
+    return worker_main(&ops, argc, argv);
+}

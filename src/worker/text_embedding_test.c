@@ -1,0 +1,372 @@
+#include "worker/text_embedding.h"
+
+#include "base/arena.h"
+#include "base/mem.h"
+#include "model/model.h"
+#include "tensor/team.h"
+#include "wire/text_embedding.h"
+#include "wire/tokens.h"
+#include "worker/test_peer.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+
+#include <cmocka.h>
+
+#define SLOTS 32
+#define MODEL WEIR_FIXTURES "/tiny_bert"
+
+/* One worker serves all tests, in a process of its own. */
+static struct fixture {
+    struct peer peer;
+    pid_t pid;
+    struct buffer bytes;
+    struct arena arena;
+    struct model_info info;
+    uint64_t last_job;
+} t;
+
+_Noreturn static void be_the_worker(void)
+{
+    struct encoder *e;
+    struct weir_error err;
+    struct control *c = control_create(t.peer.worker_fd, t.peer.page);
+    struct team *team = team_create(2, control_share(c, 2));
+    if (encoder_load(MODEL, &(struct model_settings){ 0 }, team, NULL, NULL, &e, &err) != WEIR_OK) {
+        fprintf(stderr, "%s\n", err.text);
+        _exit(1);
+    }
+    text_embedding_serve(c, e, SLOTS);
+    encoder_destroy(e);
+    team_destroy(team);
+    control_destroy(c);
+    _exit(0);
+}
+
+static int open_worker(void **state)
+{
+    struct weir_error err;
+    (void)state;
+    if (model_inspect(MODEL, &(struct model_settings){ 0 }, &t.info, &err) != WEIR_OK) {
+        fprintf(stderr, "%s\n", err.text);
+        return -1;
+    }
+    peer_open(&t.peer);
+    buffer_init(&t.bytes, 1 << 26);
+    arena_init(&t.arena, 1 << 26);
+    t.pid = fork();
+    if (t.pid == 0) {
+        close(t.peer.fd);
+        be_the_worker();
+    }
+    close(t.peer.worker_fd);
+    t.peer.worker_fd = -1;
+    return t.pid > 0 ? 0 : -1;
+}
+
+static int close_worker(void **state)
+{
+    int status = 1;
+    struct frame f;
+    (void)state;
+    peer_send(&t.peer, FRAME_BYE, 0, NULL, (struct str){ 0 });
+    const bool closed = peer_poll(&t.peer, PEER_PATIENCE_MS, &f) == -1;
+    waitpid(t.pid, &status, 0);
+    peer_close(&t.peer);
+    buffer_finish(&t.bytes);
+    arena_finish(&t.arena);
+    return closed && status == 0 ? 0 : -1;
+}
+
+/* Sends the job without waiting for anything. */
+static uint64_t submit(enum weir_operation operation, const struct buffer *payload)
+{
+    peer_run(&t.peer, ++t.last_job, WEIR_TEXT_EMBEDDING, operation, buffer_view(payload));
+    return t.last_job;
+}
+
+static uint64_t embed(const struct text_embedding_request *request)
+{
+    struct buffer payload;
+    buffer_init(&payload, 1 << 26);
+    text_embedding_request_write(&payload, request);
+    const uint64_t job = submit(WEIR_EMBED, &payload);
+    buffer_finish(&payload);
+    return job;
+}
+
+static void accepted(uint64_t job)
+{
+    struct frame f;
+    peer_expect(&t.peer, FRAME_ACCEPTED, &f);
+    assert_int_equal(f.job, job);
+}
+
+static struct text_embedding_reply embedded(const struct text_embedding_request *request)
+{
+    struct text_embedding_reply reply;
+    const uint64_t job = embed(request);
+    accepted(job);
+    assert_false(peer_output(&t.peer, job, &t.bytes).streamed);
+    assert_true(text_embedding_reply_read(buffer_view(&t.bytes), &t.arena, &reply, NULL));
+    const struct message_end end = peer_end(&t.peer, job);
+    assert_int_equal(end.error.code, WEIR_OK);
+    uint64_t tokens = 0;
+    for (uint32_t i = 0; i < reply.rows; i++)
+        tokens += reply.tokens[i];
+    assert_int_equal(end.input_tokens, tokens);
+    return reply;
+}
+
+static struct weir_error refused(const struct text_embedding_request *request)
+{
+    const uint64_t job = embed(request);
+    accepted(job);
+    return peer_end(&t.peer, job).error;
+}
+
+static struct wire_input text_of(const char *text)
+{
+    return (struct wire_input){ WIRE_TEXT, str_of(text) };
+}
+
+static struct wire_input ids_of(const int32_t *ids, size_t count)
+{
+    return (struct wire_input){
+        WIRE_IDS, {(const char *)ids, count * sizeof(*ids)}
+    };
+}
+
+static float length_of(const float *vector, size_t dim)
+{
+    float sum = 0;
+    for (size_t i = 0; i < dim; i++)
+        sum += vector[i] * vector[i];
+    return sum;
+}
+
+static struct tokens_reply tokenized(const char *text, bool add_special)
+{
+    struct tokens_reply reply;
+    const struct wire_input input = text_of(text);
+    struct buffer payload;
+    buffer_init(&payload, 1 << 26);
+    tokens_request_write(&payload, &(struct tokens_request){ add_special, &input, 1 });
+    const uint64_t job = submit(WEIR_TOKENIZE, &payload);
+    accepted(job);
+    peer_output(&t.peer, job, &t.bytes);
+    assert_int_equal(peer_end(&t.peer, job).error.code, WEIR_OK);
+    const struct str kept = arena_str(&t.arena, buffer_view(&t.bytes));
+    assert_true(tokens_reply_read(kept, &t.arena, &reply, NULL));
+    buffer_finish(&payload);
+    return reply;
+}
+
+static void texts_and_their_ids_give_the_same_vectors(void **state)
+{
+    (void)state;
+    const struct tokens_reply row = tokenized("the model is here", true);
+    assert_int_equal(row.rows, 1);
+    const struct wire_input inputs[] = { text_of("the model is here"),
+                                         ids_of(row.ids, row.starts[1]), text_of("another") };
+    const struct text_embedding_reply r =
+        embedded(&(struct text_embedding_request){ false, 0, inputs, 3 });
+    assert_int_equal(r.rows, 3);
+    assert_int_equal(r.dim, t.info.dim);
+    assert_int_equal(r.tokens[0], row.starts[1]);
+    assert_memory_equal(r.vectors, r.vectors + r.dim, r.dim * sizeof(float));
+    assert_memory_not_equal(r.vectors, r.vectors + 2 * r.dim, r.dim * sizeof(float));
+    for (uint32_t i = 0; i < 3; i++)
+        assert_true(length_of(r.vectors + i * r.dim, r.dim) > 0.9999f);
+}
+
+static void no_inputs_give_no_rows(void **state)
+{
+    (void)state;
+    const struct text_embedding_reply r = embedded(&(struct text_embedding_request){ 0 });
+    assert_int_equal(r.rows, 0);
+}
+
+static void dimensions_cut_and_normalise(void **state)
+{
+    (void)state;
+    const struct wire_input input = text_of("cut me");
+    const struct text_embedding_reply whole =
+        embedded(&(struct text_embedding_request){ false, 0, &input, 1 });
+    const struct text_embedding_reply cut =
+        embedded(&(struct text_embedding_request){ false, 3, &input, 1 });
+    assert_int_equal(cut.dim, 3);
+    const float length = length_of(cut.vectors, 3);
+    assert_true(length > 0.9999f && length < 1.0001f);
+    const float scale = whole.vectors[0] / cut.vectors[0];
+    for (int i = 0; i < 3; i++) {
+        const float off = whole.vectors[i] - scale * cut.vectors[i];
+        assert_true(off < 1e-5f && off > -1e-5f);
+    }
+    const struct weir_error err =
+        refused(&(struct text_embedding_request){ false, t.info.dim + 1, &input, 1 });
+    assert_int_equal(err.code, WEIR_INVALID);
+    assert_int_equal(err.value, t.info.dim + 1);
+    assert_int_equal(err.limit, t.info.dim);
+}
+
+static void wrong_inputs_are_refused_by_index(void **state)
+{
+    (void)state;
+    const int32_t beyond = (int32_t)t.info.vocab, negative = -1;
+    const struct wire_input good = text_of("good");
+    const struct wire_input wrong[] = { text_of(""), ids_of(NULL, 0), ids_of(&beyond, 1),
+                                        ids_of(&negative, 1), text_of("bad \xff bytes") };
+    for (size_t i = 0; i < ARRAY_COUNT(wrong); i++) {
+        const struct wire_input inputs[] = { good, wrong[i] };
+        const struct weir_error err =
+            refused(&(struct text_embedding_request){ true, 0, inputs, 2 });
+        assert_int_equal(err.code, WEIR_INVALID);
+        assert_int_equal(err.index, 1);
+        assert_non_null(strstr(err.text, "input 1"));
+    }
+}
+
+static void overlong_inputs_are_refused_or_cut(void **state)
+{
+    (void)state;
+    const size_t words = t.info.tokens_max + 10;
+    struct buffer text;
+    buffer_init(&text, 1 << 20);
+    for (size_t i = 0; i < words; i++)
+        buffer_text(&text, "a ");
+    int32_t *ids = mem_new(words, sizeof(*ids));
+    const struct wire_input inputs[] = {
+        text_of("short"), {WIRE_TEXT, buffer_view(&text)},
+         ids_of(ids, words)
+    };
+    const struct weir_error err = refused(&(struct text_embedding_request){ false, 0, inputs, 3 });
+    assert_int_equal(err.code, WEIR_CONTEXT_LENGTH);
+    assert_int_equal(err.index, 1);
+    assert_int_equal(err.limit, t.info.tokens_max);
+    assert_true(err.value > err.limit);
+    assert_non_null(strstr(err.text, "exceeds the available context size"));
+    const struct text_embedding_reply r =
+        embedded(&(struct text_embedding_request){ true, 0, inputs, 3 });
+    assert_int_equal(r.truncated_count, 2);
+    assert_true(r.truncated[0] == 1 && r.truncated[1] == 2);
+    assert_int_equal(r.tokens[1], t.info.tokens_max);
+    assert_int_equal(r.tokens[2], t.info.tokens_max);
+    mem_free(ids);
+    buffer_finish(&text);
+}
+
+/* A crowd of jobs at once, some of them wrong: each gets the bits that it gets alone. */
+static void neighbours_change_nothing(void **state)
+{
+    (void)state;
+    enum { JOBS = 24 };
+    char texts[JOBS][64];
+    struct text_embedding_reply alone[JOBS];
+    uint64_t first = 0;
+    for (int i = 0; i < JOBS; i++) {
+        snprintf(texts[i], sizeof(texts[i]), "text %d of a crowd %s", i, i % 2 ? "that talks" : "");
+        const struct wire_input input = text_of(texts[i]);
+        alone[i] = embedded(&(struct text_embedding_request){ false, 0, &input, 1 });
+    }
+    for (int i = 0; i < JOBS; i++) {
+        const struct wire_input input = text_of(i % 5 == 4 ? "" : texts[i]);
+        const uint64_t job = embed(&(struct text_embedding_request){ false, 0, &input, 1 });
+        first = i == 0 ? job : first;
+    }
+    int ended = 0;
+    while (ended < JOBS) {
+        struct frame f;
+        struct text_embedding_reply reply;
+        assert_int_equal(peer_poll(&t.peer, PEER_PATIENCE_MS, &f), 1);
+        const uint64_t i = f.job - first;
+        if (f.type == FRAME_PART) {
+            const struct str body = { (const char *)f.body, f.length };
+            assert_true(text_embedding_reply_read(body, &t.arena, &reply, NULL));
+            assert_memory_equal(reply.vectors, alone[i].vectors, reply.dim * sizeof(float));
+        } else if (f.type == FRAME_END) {
+            struct message_end end;
+            assert_true(message_end_read(&f, &end, NULL));
+            assert_int_equal(end.error.code, i % 5 == 4 ? WEIR_INVALID : WEIR_OK);
+            ended++;
+        }
+    }
+}
+
+static void a_long_job_is_cancelled_and_a_short_one_overtakes_it(void **state)
+{
+    (void)state;
+    enum { MANY = 20000 };
+    struct wire_input *inputs = mem_new(MANY, sizeof(*inputs));
+    for (int i = 0; i < MANY; i++)
+        inputs[i] = text_of("one of very many inputs of a long job");
+    const struct wire_input single = text_of("quick");
+    const uint64_t slow = embed(&(struct text_embedding_request){ false, 0, inputs, MANY });
+    accepted(slow);
+    const uint64_t quick = embed(&(struct text_embedding_request){ false, 0, &single, 1 });
+    accepted(quick);
+    peer_output(&t.peer, quick, &t.bytes);
+    assert_int_equal(peer_end(&t.peer, quick).error.code, WEIR_OK);
+    peer_send(&t.peer, FRAME_CANCEL, slow, NULL, (struct str){ 0 });
+    assert_int_equal(peer_end(&t.peer, slow).error.code, WEIR_CANCELLED);
+    mem_free(inputs);
+}
+
+static void ids_become_text_again(void **state)
+{
+    (void)state;
+    const struct tokens_reply row = tokenized("the model", true);
+    const struct wire_input input = ids_of(row.ids, row.starts[1]);
+    struct buffer payload;
+    buffer_init(&payload, 1000);
+    tokens_request_write(&payload, &(struct tokens_request){ false, &input, 1 });
+    const uint64_t job = submit(WEIR_DETOKENIZE, &payload);
+    accepted(job);
+    peer_output(&t.peer, job, &t.bytes);
+    assert_true(str_eq(buffer_view(&t.bytes), STR("the model")));
+    assert_int_equal(peer_end(&t.peer, job).error.code, WEIR_OK);
+    buffer_finish(&payload);
+    /* Without special tokens there are two fewer; a text longer than the model takes has all. */
+    assert_int_equal(tokenized("the model", false).starts[1] + 2, row.starts[1]);
+    struct buffer text;
+    buffer_init(&text, 1 << 20);
+    for (uint32_t i = 0; i < t.info.tokens_max + 5; i++)
+        buffer_text(&text, "a ");
+    buffer_u8(&text, 0);
+    assert_int_equal(tokenized((const char *)text.data, false).starts[1], t.info.tokens_max + 5);
+    buffer_finish(&text);
+}
+
+static void other_operations_are_refused(void **state)
+{
+    (void)state;
+    struct buffer payload;
+    buffer_init(&payload, 10);
+    const uint64_t job = submit(WEIR_GENERATE, &payload);
+    accepted(job);
+    const struct weir_error err = peer_end(&t.peer, job).error;
+    assert_int_equal(err.code, WEIR_UNSUPPORTED);
+    assert_non_null(strstr(err.text, "generate"));
+    buffer_finish(&payload);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(texts_and_their_ids_give_the_same_vectors),
+        cmocka_unit_test(no_inputs_give_no_rows),
+        cmocka_unit_test(dimensions_cut_and_normalise),
+        cmocka_unit_test(wrong_inputs_are_refused_by_index),
+        cmocka_unit_test(overlong_inputs_are_refused_or_cut),
+        cmocka_unit_test(neighbours_change_nothing),
+        cmocka_unit_test(a_long_job_is_cancelled_and_a_short_one_overtakes_it),
+        cmocka_unit_test(ids_become_text_again),
+        cmocka_unit_test(other_operations_are_refused),
+    };
+    return cmocka_run_group_tests(tests, open_worker, close_worker);
+}

@@ -1,0 +1,31 @@
+#include "worker/vectors.h"
+
+#include "base/check.h"
+
+#include <math.h>
+#include <string.h>
+
+void vectors_normalize(float *vector, size_t dim)
+{
+    double sum = 0;
+    for (size_t i = 0; i < dim; i++)
+        sum += (double)vector[i] * vector[i];
+    if (sum <= 0)
+        return;
+    const double scale = 1 / sqrt(sum);
+    for (size_t i = 0; i < dim; i++)
+        vector[i] = (float)(vector[i] * scale);
+}
+
+void vectors_cut(float *vectors, size_t rows, size_t dim, size_t keep)
+{
+    CHECK(keep <= dim);
+    if (keep == dim)
+        return;
+    for (size_t row = 0; row < rows; row++) {
+        float *to = vectors + row * keep;
+        /* Rows move to the front: none is overwritten before it was moved. */
+        memmove(to, vectors + row * dim, keep * sizeof(*to));
+        vectors_normalize(to, keep);
+    }
+}

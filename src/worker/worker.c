@@ -1,0 +1,97 @@
+#include "worker/worker.h"
+
+#include "worker/inspector.h"
+#include "worker/parent.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+/* A terminal's Ctrl-C reaches the whole group of processes; only the supervisor decides when a
+ * worker leaves. A broken channel is seen where it is read. */
+static void settle_signals(void)
+{
+    static const int ignored[] = { SIGINT, SIGHUP, SIGPIPE };
+    struct sigaction action = { .sa_handler = SIG_IGN };
+    for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+        sigaction(ignored[i], &action, NULL);
+    action.sa_handler = SIG_DFL;
+    sigaction(SIGTERM, &action, NULL);
+}
+
+static void wait_for_the_end(struct control *c)
+{
+    while (control_wait(c, CONTROL_FOREVER))
+        continue;
+}
+
+static enum weir_code state_plan(const struct worker_ops *ops, struct worker *w,
+                                 struct weir_error *err)
+{
+    struct plan plan = { 0 };
+    const enum weir_code code =
+        ops->plan ? ops->plan(w, &plan, err) : ops->inspect(w->path, 0, &plan, err);
+    if (code == WEIR_OK)
+        control_plan(w->control, &plan);
+    return code;
+}
+
+/* The opening of the conversation; false when it did not come to a loaded model. */
+static bool open_model(const struct worker_ops *ops, struct worker *w)
+{
+    struct weir_error err;
+    struct message_load load;
+    if (ops->start && !ops->start(w))
+        return false;
+    control_hello(w->control);
+    if (state_plan(ops, w, &err) != WEIR_OK) {
+        control_failed(w->control, &err);
+        return false;
+    }
+    if (!control_load(w->control, &load))
+        return false;
+    if (ops->load(w, &load, &err) != WEIR_OK) {
+        control_failed(w->control, &err);
+        return false;
+    }
+    control_loaded(w->control);
+    return true;
+}
+
+static int run_worker(const struct worker_ops *ops, const char *path)
+{
+    struct control_page *page =
+        mmap(NULL, sizeof(*page), PROT_READ | PROT_WRITE, MAP_SHARED, WORKER_PAGE_FD, 0);
+    if (page == MAP_FAILED) {
+        fprintf(stderr, "%s: cannot map the control page on descriptor %d: %s\n", ops->name,
+                WORKER_PAGE_FD, strerror(errno));
+        return EXIT_FAILURE;
+    }
+    struct worker w = { .path = path, .control = control_create(WORKER_CHANNEL_FD, page) };
+    if (open_model(ops, &w))
+        ops->serve(&w);
+    else
+        wait_for_the_end(w.control);
+    ops->finish(&w);
+    control_destroy(w.control);
+    munmap(page, sizeof(*page));
+    return EXIT_SUCCESS;
+}
+
+int worker_main(const struct worker_ops *ops, int argc, char **argv)
+{
+    if (argc != 2 || fcntl(WORKER_CHANNEL_FD, F_GETFD) < 0) {
+        fprintf(stderr, "%s is started by weir, with a channel on descriptor %d; see weir --help\n",
+                ops->name, WORKER_CHANNEL_FD);
+        return 2;
+    }
+    settle_signals();
+    parent_bind();
+    if (strcmp(argv[1], "--inspect") == 0)
+        return inspector_run(ops, WORKER_CHANNEL_FD);
+    return run_worker(ops, argv[1]);
+}

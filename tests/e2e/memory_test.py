@@ -1,0 +1,243 @@
+"""The governor on real processes: budgets, victims, waiting, refusals. No byte is touched."""
+
+import time
+
+from conftest import state_machine
+from harness import GiB, SLOW, MiB, wait_until
+
+FAKE = "fake:text_embedding?context=0&scratch=0"
+
+
+def order(events, *wanted):
+    """The place among all events of the first event of each (model, state)."""
+    seen = [(e["model"], e["to"]) for e in events.seen if e["kind"] == "state"]
+    return [seen.index(pair) for pair in wanted]
+
+
+def test_never_fits(serve):
+    """507, at once and for good, with what is needed and what there is."""
+    server = serve({"m": FAKE + "&weights=20GiB", "other": FAKE + "&weights=8GiB"})
+    server.vector("resident", "other")
+    for _ in range(2):
+        answer = server.embed()
+        assert answer.status == 507, answer
+        assert answer.error["code"] == "model_too_large"
+        assert "'m'" in answer.error["message"]
+        assert "20.0 GiB" in answer.error["message"] and "16.0 GiB" in answer.error["message"]
+        assert answer.headers["x-should-retry"] == "false"
+        assert "retry-after" not in answer.headers
+    assert server.model()["spawned"] == 0
+    assert server.workers("other") != []  # nobody was pushed out for nothing
+
+
+def test_evict_waits_for_exit(serve):
+    """Two models that do not fit together: the idle one leaves, and only its exit makes room."""
+    server = serve({"a": FAKE + "&weights=10GiB", "b": FAKE + "&weights=10GiB"})
+    events = server.events()
+    server.vector("one", "a")
+    server.wait_settled("a")
+    server.vector("two", "b")
+    assert len(events.workers("a")) == 2
+    last_dead = events.state("Dead", model="a", count=2)
+    spawned = events.state("Spawning", model="b")
+    seen = list(events.seen)
+    assert seen.index(spawned) > seen.index(last_dead)
+    assert spawned["time_ms"] >= last_dead["time_ms"]
+    evictions = events.kinds("evict", "a")
+    assert len(evictions) == 2
+    assert "'b'" in evictions[0]["reason"] and "10.0 GiB" in evictions[0]["reason"]
+    for worker in events.workers("a"):
+        assert events.states(worker, "a")[-2:] == ["Evicting", "Dead"]
+    assert server.leased() == 10 * 1024
+    assert server.workers("a") == []
+
+
+def test_ledger_never_exceeds_the_budget(serve):
+    """Three models of which two fit, asked in turns: what is leased never passes the budget."""
+    server = serve({name: FAKE + "&weights=7GiB&load=50ms" for name in "abc"},
+                   "--max-workers", "1", "--limit", "min_stay_ms=0")
+    expected = {name: server.vector("x" + name, name) for name in "abc"}
+    running = [(name, server.later(server.embed, "x" + name, name)) for name in "abcabcabc"]
+    highest = 0
+    while not all(request.done() for _, request in running):
+        highest = max(highest, server.status()["memory"]["leased"])
+        time.sleep(0.01)
+    for name, request in running:
+        answer = request.result()
+        assert answer.status == 200, answer
+        assert answer.vectors == [expected[name]]
+    assert 0 < highest <= 16 * GiB
+
+
+def test_busy_is_never_evicted(serve):
+    """The second model waits until the first has done its work, and then gets its room."""
+    server = serve({"a": FAKE + "&weights=10GiB&steps=15&step=100ms",
+                    "b": FAKE + "&weights=10GiB"}, "--max-workers", "1")
+    events = server.events()
+    long = server.later(server.embed, "long", "a")
+    worker = server.wait_jobs(1, "a")[0]
+    waiting = server.later(server.embed, "waits", "b")
+    events.wait(lambda e: e["kind"] == "wait" and e["model"] == "b", 5, "b waits for memory")
+    assert server.model("b")["queue"] == 1
+    assert server.workers("a", ["Processing"])[0]["pid"] == worker["pid"]
+    first, second = long.result(), waiting.result()
+    assert (first.status, second.status) == (200, 200), (first, second)
+    assert first.ended < second.ended
+    assert events.states(worker["id"], "a") == [
+        "Spawning", "Loading", "Ready", "Processing", "Ready", "Evicting", "Dead"]
+    assert order(events, ("a", "Dead"), ("b", "Spawning")) == sorted(
+        order(events, ("a", "Dead"), ("b", "Spawning")))
+    assert server.model("a")["spawned"] == 1
+
+
+def test_loading_is_never_evicted(serve):
+    """A load that runs is let finish, and its requests are answered, before another takes its place."""
+    server = serve({"a": FAKE + "&weights=10GiB&load=1s", "b": FAKE + "&weights=10GiB"},
+                   "--max-workers", "1")
+    events = server.events()
+    first = server.later(server.embed, "one", "a")
+    events.state("Loading", model="a")
+    second = server.embed("two", "b")
+    assert first.result().status == 200 and second.status == 200
+    assert events.states(events.workers("a")[0], "a") == [
+        "Spawning", "Loading", "Ready", "Processing", "Ready", "Evicting", "Dead"]
+
+
+def test_request_during_evict(serve):
+    """Who asks for a model that is just leaving is answered: nothing hangs, nothing is lost."""
+    server = serve({"a": FAKE + "&weights=10GiB&load=200ms", "b": FAKE + "&weights=10GiB&load=200ms"},
+                   "--max-workers", "1", "--limit", "min_stay_ms=0")
+    expected = {name: server.vector("back", name) for name in "ab"}
+    events = server.events()
+    for round_ in range(3):
+        other = server.later(server.embed, "back", "a")
+        events.state("Evicting", model="b", count=round_ + 1)
+        again = server.later(server.embed, "back", "b")
+        for name, answer in (("a", other.result()), ("b", again.result())):
+            assert answer.status == 200, answer
+            assert answer.vectors == [expected[name]]
+
+
+def test_waiting_for_memory_ends_with_the_deadline(serve):
+    server = serve({"a": FAKE + "&weights=10GiB&script=yes", "b": FAKE + "&weights=10GiB"},
+                   "--max-workers", "1")
+    long = server.later(server.embed, "!sleep 2s", "a")
+    server.wait_jobs(1, "a")
+    answer = server.embed("x", "b", headers={"x-weir-deadline-ms": "400"})
+    assert answer.status == 503, answer
+    assert answer.error["code"] == "no_memory_now"
+    assert int(answer.headers["retry-after"]) >= 1
+    assert server.model("b")["queue"] == 0
+    assert long.result().status == 200
+    assert server.model("b")["spawned"] == 0
+
+
+def test_surplus_workers_leave_before_last_ones(serve):
+    """Room for a small model is made by a second worker, not by the last one of anybody."""
+    server = serve({"a": "fake:text_embedding?weights=4GiB&context=5GiB&scratch=0",
+                    "b": FAKE + "&weights=5GiB"})
+    events = server.events()
+    server.vector("x", "a")
+    server.wait_settled("a")
+    assert server.leased() == 14 * 1024
+    server.vector("x", "b")
+    events.state("Dead", model="a")
+    assert len(server.workers("a")) == 1
+    assert len(events.kinds("evict", "a")) == 1
+
+
+def test_second_worker_only_if_memory_allows(serve):
+    """0 -> 2 becomes 0 -> 1 where two do not fit; nobody is pushed out for a second one."""
+    server = serve({"a": "fake:text_embedding?weights=4GiB&context=8GiB&scratch=0",
+                    "b": FAKE + "&weights=3GiB"}, "--limit", "pressure_ms=50")
+    server.vector("x", "b")
+    server.wait_settled("b")
+    server.vector("x", "a")
+    time.sleep(0.3)
+    assert len(server.workers("a")) == 1
+    assert server.model("a")["spawned"] == 1
+    assert len(server.workers("b")) == 2
+
+
+def test_big_budget_never_evicts(serve, tmp_path):
+    """Twenty models in a budget far above their sum: nobody ever leaves for another."""
+    big = state_machine(tmp_path / "big", 500 * GiB, 500 * GiB)
+    names = [f"m{i}" for i in range(20)]
+    server = serve({name: "fake:text_embedding?weights=1GiB" for name in names},
+                   "--max-workers", "1", machine=big, memory="400GiB")
+    events = server.events()
+    for name in names:
+        server.vector("x", name)
+    assert [e for e in events.seen if e["kind"] == "evict" or e["to"] == "Evicting"] == []
+    assert all(len(server.workers(name)) == 1 for name in names)
+    assert server.leased() >= 20 * 1024
+
+
+def test_cgroup_cache_not_used(serve, tmp_path):
+    """A group that is full of file cache has room: cache is not use."""
+    folder = state_machine(tmp_path / "group")
+    group = folder / "sys" / "fs" / "cgroup"
+    group.mkdir(parents=True)
+    (group / "memory.max").write_text(f"{12 * GiB}\n")
+    (group / "memory.current").write_text(f"{12 * GiB - MiB}\n")
+    (group / "memory.stat").write_text(f"anon {GiB}\ninactive_file {10 * GiB}\n"
+                                       f"active_file {GiB - MiB}\n")
+    server = serve({"m": FAKE + "&weights=8GiB"}, machine=folder, memory="9GiB")
+    assert server.embed().status == 200
+    assert server.leased() == 8192
+
+
+def test_budget_follows_the_group(serve, tmp_path):
+    """Without --memory the budget comes of the tightest group, not of the machine."""
+    folder = state_machine(tmp_path / "group")
+    group = folder / "sys" / "fs" / "cgroup"
+    group.mkdir(parents=True)
+    (group / "memory.max").write_text(f"{20 * GiB}\n")
+    (group / "memory.current").write_text("0\n")
+    server = serve({"m": FAKE + "&weights=15GiB"}, machine=folder, memory="100%")
+    assert server.status()["memory"]["budget"] == 20 * GiB - 256 * MiB
+    half = serve({"m": FAKE}, machine=folder, memory="50%")
+    assert half.status()["memory"]["budget"] // MiB == 10 * 1024
+
+
+def test_other_programs_memory_counts(serve, tmp_path):
+    """The budget would allow it, the machine does not have it now: wait, then 503."""
+    folder = state_machine(tmp_path / "full", 24 * GiB, 6 * GiB)
+    server = serve({"m": FAKE + "&weights=8GiB"}, "--limit", "pressure_ms=50", machine=folder)
+    answer = server.embed(headers={"x-weir-deadline-ms": "300"})
+    assert answer.status == 503 and answer.error["code"] == "no_memory_now", answer
+    waiting = server.later(server.embed)
+    wait_until(lambda: server.model()["queue"] == 1, 5, "the request waits")
+    (folder / "proc" / "meminfo").write_text(
+        f"MemTotal: {24 * GiB // 1024} kB\nMemAvailable: {20 * GiB // 1024} kB\n")
+    assert waiting.result().status == 200
+
+
+def test_min_workers_are_never_victims(serve):
+    """A model that must stay makes another one that never fits beside it a 507, at any time."""
+    server = serve({"a": FAKE + "&weights=9GiB", "b": FAKE + "&weights=9GiB"}, "--min-workers", "1",
+                   "--max-workers", "1")
+    def one_is_there():
+        there = {name: server.workers(name, ("Ready", "Idle")) for name in "ab"}
+        return [name for name, workers in there.items() if workers]
+    (resident,) = wait_until(one_is_there, 10, "one of the two was loaded")
+    pid = server.workers(resident)[0]["pid"]
+    (other,) = set("ab") - {resident}
+    answer = server.embed("x", other, headers={"x-weir-deadline-ms": "500"})
+    assert answer.status in (503, 507), answer
+    assert "9.0 GiB" in answer.error["message"] or str(9 * GiB) in answer.error["message"]
+    assert server.embed("x", resident).status == 200
+    assert server.workers(resident)[0]["pid"] == pid
+
+
+def test_measured_memory_raises_the_lease(serve):
+    """A worker that uses more than it stated is charged what it uses."""
+    server = serve({"m": "fake:text_embedding?weights=1GiB&context=0&scratch=0&leak=96MiB"},
+                   "--max-workers", "1", "--limit", "pressure_ms=50")
+    server.vector("x")
+    if server.status()["memory"]["measured"] == 0:  # sanitizers hide what the model uses
+        return
+    (worker,) = server.workers()
+    assert worker["measured"] >= 96 * MiB
+    assert worker["leased"] >= 96 * MiB
+    assert server.leased() >= 1024 + 96

@@ -1,0 +1,57 @@
+#include "events.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+
+struct event {
+    struct timer timer;
+    event_act *act;
+    void *context;
+    uint64_t id, detail;
+};
+
+void events_init(struct events *e)
+{
+    *e = (struct events){ .trace = UINT64_C(0x9e3779b97f4a7c15) };
+    timer_heap_init(&e->heap);
+}
+
+void events_finish(struct events *e)
+{
+    for (struct timer *t; (t = timer_take(&e->heap, TIMER_NEVER)) != NULL;)
+        mem_free(CONTAINER_OF(t, struct event, timer));
+    timer_heap_finish(&e->heap);
+}
+
+void events_add(struct events *e, int64_t delay_ms, event_act *act, void *context, uint64_t id,
+                uint64_t detail)
+{
+    struct event *event = mem_new(1, sizeof *event);
+    event->act = act;
+    event->context = context;
+    event->id = id;
+    event->detail = detail;
+    timer_set(&e->heap, &event->timer, e->now_ms + (delay_ms > 0 ? delay_ms : 0));
+}
+
+int64_t events_next(const struct events *e)
+{
+    return timer_next(&e->heap);
+}
+
+void events_run_one(struct events *e)
+{
+    struct timer *t = timer_take(&e->heap, e->now_ms);
+    CHECK(t != NULL);
+    struct event *event = CONTAINER_OF(t, struct event, timer);
+    e->happened++;
+    event->act(event->context, event->id, event->detail);
+    mem_free(event);
+}
+
+void events_note(struct events *e, uint64_t what, uint64_t id, uint64_t detail)
+{
+    const uint64_t words[4] = { what, id, detail, (uint64_t)e->now_ms };
+    for (size_t i = 0; i < ARRAY_COUNT(words); i++)
+        e->trace = (e->trace ^ words[i]) * UINT64_C(0x2545f4914f6cdd1d) + (e->trace >> 29);
+}

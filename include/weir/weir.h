@@ -1,8 +1,10 @@
 /* weir.h — a pool of models held at a machine's memory level, as a C library.
  *
- *     struct weir *w = weir_open(&(struct weir_options){ .size = sizeof(struct weir_options) }, &err);
- *     weir_control(w, "{\"op\":\"register\",\"name\":\"mini\",\"path\":\"/models/mini\"}", …);
- *     struct weir_input text = { .size = sizeof text, .kind = WEIR_INPUT_TEXT, .data = "hello", .bytes = 5 };
+ *     struct weir_options options = { .size = sizeof options };
+ *     struct weir *w = weir_open(&options, &err);
+ *     static const char mini[] = "{\"op\":\"register\",\"name\":\"mini\",\"path\":\"/m/mini\"}";
+ *     weir_control(w, mini, strlen(mini), &answer, NULL, &err);
+ *     struct weir_input text = { .size = sizeof text, .data = "hello", .bytes = 5 };
  *     struct weir_embed embed = { .size = sizeof embed, .inputs = &text, .count = 1 };
  *     weir_submit(w, &(struct weir_request){ .size = sizeof(struct weir_request),
  *         .capability = WEIR_TEXT_EMBEDDING, .operation = WEIR_EMBED, .model = "mini",
@@ -13,7 +15,7 @@
  *
  * Every struct begins with its size (error.h's is exempt); whatever else is zero means its default.
  * All calls come from one thread. Inside callbacks submit, cancel, credit and control are legal,
- * step and close are not. The library installs no signal handler and reaps only its own children. */
+ * step and close are not. The library installs no signal handler, reaps only its own children. */
 #ifndef WEIR_H
 #define WEIR_H
 
@@ -113,7 +115,8 @@ struct weir_output {
     const uint32_t *tokens;    /* rows: tokens of each input, as the model read it */
     const uint32_t *truncated; /* indexes of inputs that were cut */
     size_t truncated_count;
-    /* TOKENIZE, all at once: text r has ids[starts[r]] … ids[starts[r + 1] - 1], with as many pieces. */
+    /* TOKENIZE, all at once: text r has ids[starts[r]] … ids[starts[r + 1] - 1], with as many
+     * pieces. */
     const int32_t *ids;
     const struct weir_input *pieces;
     const size_t *starts; /* rows + 1 */
@@ -164,7 +167,7 @@ struct weir_request {
 /* NULL and a filled err on failure. Starts no process. */
 WEIR_API struct weir *weir_open(const struct weir_options *options, struct weir_error *err);
 
-/* Ends every request with WEIR_SHUTTING_DOWN, kills and reaps every worker; may block for the reap. */
+/* Ends every request with WEIR_SHUTTING_DOWN, kills and reaps every worker; may block for it. */
 WEIR_API void weir_close(struct weir *w);
 
 /* The request's id, never 0; 0 is a refusal without any callback. */
@@ -192,8 +195,8 @@ WEIR_API enum weir_code weir_step(struct weir *w, int timeout_ms, struct weir_er
  *   {"op":"unregister","name":N}    its workers drain; ends with an event
  *   {"op":"unload","name":N}        likewise, but it stays registered
  *   {"op":"status"}                 the object of GET /weir/v1/status
- *   {"op":"models"}                 {"models":[{"name","capabilities","problem","inspected","architecture",
- *                                   "tokens_max","dim"}]}
+ *   {"op":"models"}                 {"models":[{"name","capabilities","problem","inspected",
+ *                                   "architecture","tokens_max","dim"}]}
  *   {"op":"drain","limit_ms":N}     refuse new requests, finish what runs, then every worker leaves
  *   {"op":"drained"}                {"drained":bool}: no request and no process is left
  */

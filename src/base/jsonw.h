@@ -38,7 +38,7 @@ void jsonw_u64(struct jsonw *j, uint64_t v);
 void jsonw_bool(struct jsonw *j, bool v);
 void jsonw_null(struct jsonw *j);
 void jsonw_double(struct jsonw *j,
-                 double v); /* shortest of %.15g/%.17g that reads back; NaN and Inf are null */
+                  double v); /* shortest of %.15g/%.17g that reads back; NaN and Inf are null */
 /* A float, at most 9 digits, that reads back to the same float. */
 void jsonw_float(struct jsonw *j, float v);
 /* The string of base64 (RFC 4648, padded) of the bytes. */

@@ -26,15 +26,15 @@ struct legal {
 };
 
 static const struct legal legal[] = {
-    { 200, PLAIN, "hello", OK LENGTH "5\r\n\r\nhello" },
-    { 200, PLAIN, "hello", "HTTP/1.1 200\r\ncontent-length:5\r\n\r\nhello" },
-    { 404, BY_CLOSE, "gone", "HTTP/1.0 404 Not Found\r\n\r\ngone" },
-    { 200, PLAIN, "", OK LENGTH "0\r\n\r\n" },
-    { 204, PLAIN, "", "HTTP/1.1 204 No Content\r\n\r\n" },
-    { 200, NO_BODY, "", OK LENGTH "5\r\n\r\n" },
-    { 200, PLAIN, "ok", "HTTP/1.1 100 Continue\r\nX: y\r\n\r\n" OK LENGTH "2\r\n\r\nok" },
-    { 200, PLAIN, "abc0123456789", CHUNKED "3\r\nabc\r\nA;x=y\r\n0123456789\r\n0\r\n\r\n" },
-    { 200, PLAIN, "", CHUNKED "000\r\nTrailer: 1\r\n\r\n" },
+    {200,  PLAIN,    "hello",     OK LENGTH "5\r\n\r\nhello"                                     },
+    { 200, PLAIN,    "hello",     "HTTP/1.1 200\r\ncontent-length:5\r\n\r\nhello"                },
+    { 404, BY_CLOSE, "gone",      "HTTP/1.0 404 Not Found\r\n\r\ngone"                           },
+    { 200, PLAIN,    "",          OK LENGTH "0\r\n\r\n"                                          },
+    { 204, PLAIN,    "",          "HTTP/1.1 204 No Content\r\n\r\n"                              },
+    { 200, NO_BODY,  "",          OK LENGTH "5\r\n\r\n"                                          },
+    { 200, PLAIN,    "ok",        "HTTP/1.1 100 Continue\r\nX: y\r\n\r\n" OK LENGTH "2\r\n\r\nok"},
+    { 200, PLAIN,    "abc012345", CHUNKED "3\r\nabc\r\n6;x=y\r\n012345\r\n0\r\n\r\n"             },
+    { 200, PLAIN,    "",          CHUNKED "000\r\nTrailer: 1\r\n\r\n"                            },
 };
 
 static const char *const hostile[] = {

@@ -166,10 +166,10 @@ const struct verb verb_embed = {
     .arguments = "MODEL TEXT… | MODEL -",
     .summary = "texts to vectors",
     .details =
-        "Prints the embedding of each TEXT, or with - of each line of stdin. MODEL is a path when it\n"
-        "begins with /, ./, ../, ~ or fake:, else a name. A name goes to the server at $WEIR_HOST\n"
-        "(default http://127.0.0.1:9347, with $WEIR_API_KEY as its key) when one answers there and\n"
-        "knows it; otherwise the model of that name in $WEIR_MODELS (default\n"
+        "Prints the embedding of each TEXT, or with - of each line of stdin. MODEL is a path when\n"
+        "it begins with /, ./, ../, ~ or fake:, else a name. A name goes to the server at\n"
+        "$WEIR_HOST (default http://127.0.0.1:9347, with $WEIR_API_KEY as its key) when one\n"
+        "answers there and knows it; otherwise the model of that name in $WEIR_MODELS (default\n"
         "~/.local/share/weir/models) runs inside this command.",
     .options = embed_options_table,
     .options_count = ARRAY_COUNT(embed_options_table),

@@ -40,13 +40,13 @@ struct option_memory {
 struct option {
     const char *name;
     enum option_type type;
-    size_t offset;             /* of the value in the verb's struct */
-    char letter;               /* "-o" for --output, or 0 */
-    const char *argument;      /* what the help calls the value */
-    const char *environment;   /* variable, or NULL. A list's that ends in '_' stands for all
-                                  variables that   begin so: WEIR_LIMIT_INPUTS=9 is --limit inputs=9,
-                                  and flags add to it */
-    const char *fallback;      /* the default, read like a value; NULL leaves the field zero */
+    size_t offset;        /* of the value in the verb's struct */
+    char letter;          /* "-o" for --output, or 0 */
+    const char *argument; /* what the help calls the value */
+    const char
+        *environment;     /* variable, or NULL. A list's that ends in '_' stands for all that begin
+                                  so: WEIR_LIMIT_INPUTS=9 is --limit inputs=9; flags add to them */
+    const char *fallback; /* the default, read like a value; NULL leaves the field zero */
     const char *fallback_says; /* how help describes a default that is not a fixed value */
     int64_t least, most;       /* of INTEGER and DURATION, in the field's own unit */
     const char *choices;       /* "text|json" */

@@ -311,10 +311,11 @@ const struct verb verb_serve = {
     .arguments = "",
     .summary = "serve models over HTTP from one pool",
     .details =
-        "Listens for HTTP requests and answers them from a pool of worker processes. Writes one line\n"
-        "`weir: listening on http://HOST:PORT` an address to stderr once it accepts connections.\n"
-        "SIGTERM and SIGINT end it after what runs has been answered (limit drain_ms, 5 s); a second\n"
-        "one ends it at once, with status 128 + the signal's number. SIGHUP changes nothing.",
+        "Listens for HTTP requests and answers them from a pool of worker processes. Writes one\n"
+        "line `weir: listening on http://HOST:PORT` an address to stderr once it accepts\n"
+        "connections. SIGTERM and SIGINT end it after what runs has been answered (limit\n"
+        "drain_ms, 5 s); a second one ends it at once, with status 128 + the signal's number.\n"
+        "SIGHUP changes nothing.",
     .options = serve_options_table,
     .options_count = SERVE_OPTIONS_COUNT,
     .run = serve_run,

@@ -20,8 +20,7 @@ const struct option serve_options_table[SERVE_OPTIONS_COUNT] = {
            .help = "Address to listen on; port 0 takes a free one."),
     OPTION(.name = "model", .type = OPTION_LIST, .offset = AT(models), .argument = "NAME=PATH",
            .environment = "WEIR_MODEL",
-           .help =
-               "Model to serve: a folder in Hugging Face layout or a fake: model, under that name."),
+           .help = "Model to serve under that name: a folder in Hugging Face layout or fake:."),
     OPTION(.name = "memory", .type = OPTION_MEMORY, .offset = AT(memory), .argument = "SIZE",
            .environment = "WEIR_MEMORY",
            .fallback_says = "80 % of the machine or its cgroup less 2 GiB, at least half of it",

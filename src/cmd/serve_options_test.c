@@ -93,19 +93,21 @@ static void test_refusals(void **state)
     static const struct {
         const char *first, *second, *says;
     } cases[] = {
-        {"--model=a",              "",                "NAME=PATH"                                     },
-        { "--model==/x",           "",                "is no name"                                    },
-        { "--model=a b=/x",        "",                "'a b' is no name"                              },
-        { "--model=a=/x",          "--model=a=/y",    "'a' is given twice"                            },
-        { "--idle=10",             "--idle-label=11", "--idle-label (11 s) is more than --idle (10 s)"},
-        { "--min-workers=3",       "--max-workers=2",
-         "--min-workers (3) is more than --max-workers (2)"                                           },
-        { "--limit=queue_jobs",    "",                "NAME=VALUE"                                    },
-        { "--limit=queue_jobs=-1", "",                "'-1'"                                          },
-        { "--limit=body_bytes=0",  "",                "does not take '0'"                             },
-        { "--limit=head_ms=soon",  "",                "head_ms"                                       },
-        { "--threads=0",           "",                "1 to 1024"                                     },
-        { "--log-level=loud",      "",                "debug|info|warn|error"                         },
+        {"--model=a",              "",                "NAME=PATH"                         },
+        { "--model==/x",           "",                "is no name"                        },
+        { "--model=a b=/x",        "",                "'a b' is no name"                  },
+        { "--model=a=/x",          "--model=a=/y",    "'a' is given twice"                },
+        { "--idle=10",             "--idle-label=11", "(11 s) is more than --idle (10 s)" },
+        { "--min-workers=3",       "--max-workers=2", "(3) is more than --max-workers (2)"},
+        { "--listen=localhost",    "",                "HOST:PORT"                         },
+        { "--listen=:80",          "",                "HOST:PORT"                         },
+        { "--listen=[::1]:65536",  "",                "HOST:PORT"                         },
+        { "--limit=queue_jobs",    "",                "NAME=VALUE"                        },
+        { "--limit=queue_jobs=-1", "",                "'-1'"                              },
+        { "--limit=body_bytes=0",  "",                "does not take '0'"                 },
+        { "--limit=head_ms=soon",  "",                "head_ms"                           },
+        { "--threads=0",           "",                "1 to 1024"                         },
+        { "--log-level=loud",      "",                "debug|info|warn|error"             },
     };
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

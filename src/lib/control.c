@@ -113,7 +113,8 @@ static enum weir_code run_models(struct weir *w, json_t *o, struct jsonw *out,
     return WEIR_OK;
 }
 
-static enum weir_code run_drain(struct weir *w, json_t *o, struct jsonw *out, struct weir_error *err)
+static enum weir_code run_drain(struct weir *w, json_t *o, struct jsonw *out,
+                                struct weir_error *err)
 {
     int64_t limit_ms = w->drain_ms;
     if (get_number(o, "limit_ms", INT32_MAX, &limit_ms, err) != WEIR_OK)

@@ -1,7 +1,7 @@
 /* machine.h — how much memory there is, as machine and control groups state it.
  *
- * T is the smaller of the machine's memory and the tightest control group (v1 or v2) up the tree; A the
- * least that is available over the same places, where a group's file cache counts as available.
+ * T is the smaller of the machine's memory and the tightest control group (v1 or v2) up the tree; A
+ * the least that is available over the same places, where a group's file cache counts as available.
  * $WEIR_SYSTEM_ROOT replaces the root of proc/meminfo, proc/self/cgroup and sys/fs/cgroup, so that
  * a test can state a machine. */
 #ifndef LIB_MACHINE_H

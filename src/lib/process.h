@@ -1,8 +1,8 @@
 /* process.h — one worker process as the operating system sees it: spawn, channel, page, death.
  *
- * The channel is a stream socket pair of whole frames; both directions are buffered here and neither
- * blocks. Death is seen through a pidfd; reaping is process_reap's alone. stderr is a pipe whose last
- * bytes are kept. Every descriptor is close-on-exec from birth. */
+ * The channel is a stream socket pair of whole frames; both directions are buffered here and
+ * neither blocks. Death is seen through a pidfd; reaping is process_reap's alone. stderr is a pipe
+ * whose last bytes are kept. Every descriptor is close-on-exec from birth. */
 #ifndef LIB_PROCESS_H
 #define LIB_PROCESS_H
 
@@ -36,8 +36,8 @@ struct process_spec {
     size_t words_max; /* bytes of its stderr to keep */
 };
 
-/* Starts it in its own process group, with default signals, an empty environment but for what a worker
- * may know, fd 3 the channel, fd 4 the page, nothing else open. NULL and err on failure. */
+/* Starts it in its own process group, with default signals, an empty environment but for what a
+ * worker may know, fd 3 the channel, fd 4 the page, nothing else open. NULL and err on failure. */
 struct process *process_start(uint32_t id, const struct process_spec *spec, struct weir_error *err);
 /* Closes what is left and frees it; it must have been reaped. */
 void process_free(struct process *p);

@@ -52,7 +52,8 @@ static void close_fd(int *fd)
     *fd = -1;
 }
 
-/* Above the numbers that the child's own descriptors get, so that none is overwritten on the way. */
+/* Above the numbers that the child's own descriptors get, so that none is overwritten on the way.
+ */
 static bool lift(int *fd)
 {
     int high = fcntl(*fd, F_DUPFD_CLOEXEC, LOW_FDS);

@@ -70,7 +70,9 @@ static const struct weir_callbacks callbacks = { .size = sizeof callbacks,
 static void open_pool(void)
 {
     struct weir_error err;
-    struct weir_options o = { .size = sizeof o, .worker = WEIR_BIN, .on_event = on_event,
+    struct weir_options o = { .size = sizeof o,
+                              .worker = WEIR_BIN,
+                              .on_event = on_event,
                               .memory_bytes = UINT64_C(1) << 30 };
     events_len = 0;
     events[0] = '\0';
@@ -83,37 +85,51 @@ static void add_model(const char *name, const char *path)
     struct weir_error err;
     const char *answer;
     char json[512];
-    int n = snprintf(json, sizeof json, "{\"op\":\"register\",\"name\":\"%s\",\"path\":\"%s\"}", name,
-                     path);
+    int n = snprintf(json, sizeof json, "{\"op\":\"register\",\"name\":\"%s\",\"path\":\"%s\"}",
+                     name, path);
     enum weir_code code = weir_control(pool, json, (size_t)n, &answer, NULL, &err);
     if (code != WEIR_OK)
         fail_msg("register: %s", err.text);
 }
 
-static uint64_t embed(const char *model, const char *text, struct outcome *o, struct weir_error *err)
+static uint64_t embed(const char *model, const char *text, struct outcome *o,
+                      struct weir_error *err)
 {
-    struct weir_input in = { .size = sizeof in, .kind = WEIR_INPUT_TEXT, .data = text,
-                             .bytes = strlen(text) };
+    struct weir_input in = {
+        .size = sizeof in, .kind = WEIR_INPUT_TEXT, .data = text, .bytes = strlen(text)
+    };
     struct weir_embed e = { .size = sizeof e, .inputs = &in, .count = 1 };
-    return weir_submit(pool, &(struct weir_request){ .size = sizeof(struct weir_request),
-                                                     .capability = WEIR_TEXT_EMBEDDING,
-                                                     .operation = WEIR_EMBED, .model = model,
-                                                     .callbacks = &callbacks, .context = o,
-                                                     .input = &e }, err);
+    return weir_submit(pool,
+                       &(struct weir_request){ .size = sizeof(struct weir_request),
+                                               .capability = WEIR_TEXT_EMBEDDING,
+                                               .operation = WEIR_EMBED,
+                                               .model = model,
+                                               .callbacks = &callbacks,
+                                               .context = o,
+                                               .input = &e },
+                       err);
 }
 
 static uint64_t generate(const char *model, const char *text, uint32_t flags, struct outcome *o)
 {
     struct weir_error err;
-    struct weir_generate g = { .size = sizeof g,
-                               .prompt = { .size = sizeof g.prompt, .kind = WEIR_INPUT_TEXT,
-                                           .data = text, .bytes = strlen(text) } };
-    uint64_t id = weir_submit(pool, &(struct weir_request){ .size = sizeof(struct weir_request),
-                                                            .capability = WEIR_TEXT_TO_TEXT,
-                                                            .operation = WEIR_GENERATE,
-                                                            .model = model, .flags = flags,
-                                                            .callbacks = &callbacks, .context = o,
-                                                            .input = &g }, &err);
+    struct weir_generate g = {
+        .size = sizeof g,
+        .prompt = {.size = sizeof g.prompt,
+                   .kind = WEIR_INPUT_TEXT,
+                   .data = text,
+                   .bytes = strlen(text)}
+    };
+    uint64_t id = weir_submit(pool,
+                              &(struct weir_request){ .size = sizeof(struct weir_request),
+                                                      .capability = WEIR_TEXT_TO_TEXT,
+                                                      .operation = WEIR_GENERATE,
+                                                      .model = model,
+                                                      .flags = flags,
+                                                      .callbacks = &callbacks,
+                                                      .context = o,
+                                                      .input = &g },
+                              &err);
     assert_true(id != 0);
     return id;
 }
@@ -301,7 +317,11 @@ static void test_control_refuses_what_it_does_not_know(void **state)
     (void)state;
     struct weir_error err;
     const char *answer;
-    static const char *const bad[] = { "", "[]", "{}", "{\"op\":5}", "{\"op\":\"fly\"}",
+    static const char *const bad[] = { "",
+                                       "[]",
+                                       "{}",
+                                       "{\"op\":5}",
+                                       "{\"op\":\"fly\"}",
                                        "{\"op\":\"status\",\"x\":1}",
                                        "{\"op\":\"register\",\"name\":\"a\"}",
                                        "{\"op\":\"register\",\"name\":\"a b\",\"path\":\"/x\"}",
@@ -325,7 +345,9 @@ static void test_open_refuses_a_wrong_size_and_unknown_limits(void **state)
     assert_null(weir_open(&(struct weir_options){ .size = 1 }, &err));
     assert_int_equal(err.code, WEIR_INVALID);
     assert_null(weir_open(&(struct weir_options){ .size = sizeof(struct weir_options),
-                                                  .limits = &limit, .limits_count = 1 }, &err));
+                                                  .limits = &limit,
+                                                  .limits_count = 1 },
+                          &err));
     assert_non_null(strstr(err.text, "no_such_limit"));
 }
 

@@ -35,8 +35,8 @@ static bool own_folder(char out[PATH_MAX])
     return true;
 }
 
-/* The folder that was named, else $WEIR_WORKER, else beside the executable, else libexecdir. A folder
- * that was named is the only place: a worker of some other build would be no help. */
+/* The folder that was named, else $WEIR_WORKER, else beside the executable, else libexecdir. A
+ * folder that was named is the only place: a worker of some other build would be no help. */
 char *worker_path(const char *folder, const char *file, struct weir_error *err)
 {
     char beside[PATH_MAX];

@@ -1,4 +1,5 @@
-/* world.h made true: processes, clock and memory of this machine. One epoll descriptor carries all. */
+/* world.h made true: processes, clock and memory of this machine. One epoll descriptor carries all.
+ */
 #define _GNU_SOURCE
 #include "base/check.h"
 #include "base/clock.h"
@@ -31,8 +32,8 @@ static struct process *find(struct weir *w, uint32_t id)
     return map_get(&w->processes, map_id(&key));
 }
 
-/* Asks for writability only while something waits to be written. A closed channel is not watched: it
- * would be ready for ever. */
+/* Asks for writability only while something waits to be written. A closed channel is not watched:
+ * it would be ready for ever. */
 static void rewatch(struct weir *w, struct process *p)
 {
     uint32_t id = (uint32_t)p->key;
@@ -212,7 +213,8 @@ static void report_problem(struct weir *w, struct process *p)
     supervisor_on_lost(w->supervisor, (uint32_t)p->key, p->problem);
 }
 
-/* Whole frames to the supervisor. What comes after a frame that is not ours is not read any more. */
+/* Whole frames to the supervisor. What comes after a frame that is not ours is not read any more.
+ */
 static void hand_over_frames(struct weir *w, struct process *p)
 {
     size_t offset = 0;

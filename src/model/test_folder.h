@@ -1,6 +1,6 @@
 /* test_folder.h — for the tests beside it: a model folder of their own, which they may spoil.
  *
- * It begins as a copy of the fixture tiny_bert, with a tokenizer of three words. */
+ * It begins as a copy of the fixture tiny_bert, with a tokenizer of four pieces. */
 #ifndef MODEL_TEST_FOLDER_H
 #define MODEL_TEST_FOLDER_H
 
@@ -20,15 +20,19 @@
     "{\"version\":\"1.0\",\"truncation\":null,\"padding\":null,\"added_tokens\":[],"               \
     "\"normalizer\":{\"type\":\"BertNormalizer\",\"clean_text\":true,"                             \
     "\"handle_chinese_chars\":true,\"strip_accents\":null,\"lowercase\":true},"                    \
-    "\"pre_tokenizer\":{\"type\":\"BertPreTokenizer\"},\"post_processor\":null,\"decoder\":null,"  \
+    "\"pre_tokenizer\":{\"type\":\"BertPreTokenizer\"},\"post_processor\":{"                       \
+    "\"type\":\"TemplateProcessing\",\"single\":[{\"Sequence\":{\"id\":\"A\",\"type_id\":0}},"     \
+    "{\"SpecialToken\":{\"id\":\"[SEP]\",\"type_id\":0}}],\"pair\":[],\"special_tokens\":{"        \
+    "\"[SEP]\":{\"id\":\"[SEP]\",\"ids\":[3],\"tokens\":[\"[SEP]\"]}}},"                           \
+    "\"decoder\":{\"type\":\"WordPiece\",\"prefix\":\"##\",\"cleanup\":true},"                     \
     "\"model\":{\"type\":\"WordPiece\",\"unk_token\":\"[UNK]\","                                   \
     "\"continuing_subword_prefix\":\"##\",\"max_input_chars_per_word\":100,"                       \
-    "\"vocab\":{\"[UNK]\":0,\"wa\":1,\"##ter\":2}}}"
+    "\"vocab\":{\"[UNK]\":0,\"wa\":1,\"##ter\":2,\"[SEP]\":3}}}"
 
 #define TEST_FOLDER_POOLING "1_Pooling"
 
 static const char *const test_folder_files[] = {
-    "config.json",  "model.safetensors",         "sentence_bert_config.json",
+    "config.json",  "model.safetensors",     "sentence_bert_config.json",
     "modules.json", "1_Pooling/config.json",
 };
 

@@ -1,8 +1,9 @@
 /* access.h — whose requests are answered: the names that Host may carry, and the origins.
  *
- * A web page may send requests to a server on this machine, and may reach it under a name of its own
- * (DNS rebinding). So Host must name an address we listen on, this machine, or an allowed name, and an
- * Origin must be this machine's, the server's own, or allowed. Pure values; nothing is resolved. */
+ * A web page may send requests to a server on this machine, and may reach it under a name of its
+ * own (DNS rebinding). So Host must name an address we listen on, this machine, or an allowed
+ * name, and an Origin must be this machine's, the server's own, or allowed. Pure values; nothing
+ * is resolved. */
 #ifndef SERVER_ACCESS_H
 #define SERVER_ACCESS_H
 

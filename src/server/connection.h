@@ -1,8 +1,10 @@
-/* connection.h — one socket of a client: reads requests, one at a time, and sends what it is given.
+/* connection.h — one socket of a client: reads requests, one at a time, and sends what it is
+ * given.
  *
- * Owns the socket, the reader of heads, the bytes that came ahead of their turn, and every time limit
- * of a client: slow heads and bodies, idle connections, answers that are not fetched. A client that
- * leaves, or breaks a limit, takes its exchange with it. Freed after its handles are closed. */
+ * Owns the socket, the reader of heads, the bytes that came ahead of their turn, and every time
+ * limit of a client: slow heads and bodies, idle connections, answers that are not fetched. A
+ * client that leaves, or breaks a limit, takes its exchange with it. Freed after its handles are
+ * closed. */
 #ifndef SERVER_CONNECTION_H
 #define SERVER_CONNECTION_H
 
@@ -18,8 +20,8 @@ struct server;
 
 void connection_accept(struct server *s, uv_stream_t *listener);
 
-/* Takes the bytes of `bytes`, which is empty afterwards. Never ends the connection before it returns:
- * a broken socket is noticed later. */
+/* Takes the bytes of `bytes`, which is empty afterwards. Never ends the connection before it
+ * returns: a broken socket is noticed later. */
 void connection_send(struct connection *c, struct buffer *bytes);
 size_t connection_unsent(const struct connection *c);
 /* The exchange has given its whole answer; stays open for the next request if `stays_open`. */

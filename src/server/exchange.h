@@ -1,10 +1,11 @@
 /* exchange.h — one request and its one answer.
  *
- * Lives from the head of a request until its answer was handed to the connection and the pool and the
- * thread pool have let go of it. A route's begin-function is called once, with the whole body; from
- * then on exactly one of exchange_reply, exchange_fail or a stream ends the exchange, and that call is
- * the last thing the route does with it. If the client leaves first, the request in the pool is
- * cancelled, `over` is called, and no callback of the route comes any more. */
+ * Lives from the head of a request until its answer was handed to the connection and the pool
+ * and the thread pool have let go of it. A route's begin-function is called once, with the whole
+ * body; from then on exactly one of exchange_reply, exchange_fail or a stream ends the exchange,
+ * and that call is the last thing the route does with it. If the client leaves first, the
+ * request in the pool is cancelled, `over` is called, and no callback of the route comes any
+ * more. */
 #ifndef SERVER_EXCHANGE_H
 #define SERVER_EXCHANGE_H
 
@@ -87,8 +88,8 @@ void exchange_stream_end(struct exchange *x);
 
 /* From the field deadline_ms, else the header x-weir-deadline-ms, else 0. */
 int64_t exchange_deadline(const struct exchange *x, struct json_fields *fields);
-/* Submits with this exchange's id, client and callbacks filled in. Body and JSON are freed. False: it
- * was refused, which has been answered. */
+/* Submits with this exchange's id, client and callbacks filled in. Body and JSON are freed.
+ * False: it was refused, which has been answered. */
 bool exchange_submit(struct exchange *x, struct weir_request *request,
                      const struct exchange_calls *calls);
 

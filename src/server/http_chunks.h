@@ -1,8 +1,9 @@
 /* http_chunks.h — the framing of a chunked body, read byte by byte and strictly.
  *
- * The parser library is built lenient: it takes any two bytes for the end of a chunk, which lets two
- * programs in a row disagree about where a request ends. So weir reads the framing itself: sizes in
- * hexadecimal, CRLF and nothing else at line ends, extensions and trailers skipped. A plain value. */
+ * The parser library is built lenient: it takes any two bytes for the end of a chunk, which lets
+ * two programs in a row disagree about where a request ends. So weir reads the framing itself:
+ * sizes in hexadecimal, CRLF and nothing else at line ends, extensions and trailers skipped. A
+ * plain value. */
 #ifndef SERVER_HTTP_CHUNKS_H
 #define SERVER_HTTP_CHUNKS_H
 

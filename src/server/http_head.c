@@ -85,7 +85,8 @@ const struct http_request *http_head_request(const struct http_head *h)
     return &h->request;
 }
 
-/* Takes the line at *at without its CRLF and moves on; false at the empty line that ends the head. */
+/* Takes the line at *at without its CRLF and moves on; false at the empty line that ends the
+ * head. */
 static bool next_line(const struct http_head *h, size_t *at, struct str *line)
 {
     const char *data = (const char *)h->raw.data + *at;

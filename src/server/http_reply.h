@@ -1,5 +1,5 @@
-/* http_reply.h — the head of a response, and the body that tells of an error. Pure: values in, bytes
- * out. */
+/* http_reply.h — the head of a response, and the body that tells of an error. Pure: values in,
+ * bytes out. */
 #ifndef SERVER_HTTP_REPLY_H
 #define SERVER_HTTP_REPLY_H
 

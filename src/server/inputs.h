@@ -18,8 +18,8 @@ struct inputs_rules {
     bool takes_empty;  /* also "" */
 };
 
-/* Reads string | [string], and | [int] | [[int]] when ids are taken. Texts are borrowed from the JSON,
- * ids live in the arena. NULL after a problem. */
+/* Reads string | [string], and | [int] | [[int]] when ids are taken. Texts are borrowed from the
+ * JSON, ids live in the arena. NULL after a problem. */
 const struct weir_input *inputs_read(struct json_fields *f, const struct inputs_rules *rules,
                                      struct arena *arena, size_t *count);
 /* One input of ids, from a field that is [int]; may be empty. False after a problem. */

@@ -1,8 +1,8 @@
 /* json_read.h — JSON that came in. The one room around the JSON parser.
  *
- * Strict: UTF-8, no trailing bytes, numbers that fit, at most JSON_READ_VALUES_MAX values (a body of
- * commas and digits would else become twenty times its size). Of equal keys the last wins. Values are
- * borrowed from their tree. */
+ * Strict: UTF-8, no trailing bytes, numbers that fit, at most JSON_READ_VALUES_MAX values (a
+ * body of commas and digits would else become twenty times its size). Of equal keys the last
+ * wins. Values are borrowed from their tree. */
 #ifndef SERVER_JSON_READ_H
 #define SERVER_JSON_READ_H
 

@@ -1,4 +1,5 @@
-/* openai_embeddings.h — the body of an answer of POST /v1/embeddings. Pure: an output in, JSON out. */
+/* openai_embeddings.h — the body of an answer of POST /v1/embeddings. Pure: an output in, JSON
+ * out. */
 #ifndef SERVER_OPENAI_EMBEDDINGS_H
 #define SERVER_OPENAI_EMBEDDINGS_H
 
@@ -8,7 +9,8 @@
 
 #include <stdbool.h>
 
-/* `is_base64`: vectors as base64 of little-endian floats, which is what the official clients ask for. */
+/* `is_base64`: vectors as base64 of little-endian floats, which is what the official clients ask
+ * for. */
 void openai_embeddings_reply(struct buffer *out, const struct weir_output *output,
                              const char *model, bool is_base64);
 

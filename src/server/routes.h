@@ -1,5 +1,5 @@
-/* routes.h — the begin-function of every route, one room each: a new route is a file, a line here and
- * a row in router.c. */
+/* routes.h — the begin-function of every route, one room each: a new route is a file, a line
+ * here and a row in router.c. */
 #ifndef SERVER_ROUTES_H
 #define SERVER_ROUTES_H
 

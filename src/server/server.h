@@ -1,8 +1,8 @@
 /* server.h — HTTP in front of a pool, an ordinary user of weir.h on a libuv loop.
  *
  * Owns listeners, connections and exchanges; polls weir_fd and steps the pool; knows nothing of
- * workers. The pool and the loop belong to the caller and outlive the server. Every request that was
- * read gets exactly one response; a client that leaves cancels its request in the pool. */
+ * workers. The pool and the loop belong to the caller and outlive the server. Every request that
+ * was read gets exactly one response; a client that leaves cancels its request in the pool. */
 #ifndef SERVER_SERVER_H
 #define SERVER_SERVER_H
 

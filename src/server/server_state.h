@@ -15,7 +15,8 @@
 
 #include <uv.h>
 
-/* Every connection reads into this one buffer, since what was read is used up within the callback. */
+/* Every connection reads into this one buffer, since what was read is used up within the
+ * callback. */
 #define SERVER_READ_BYTES (64 * 1024)
 
 struct server {

@@ -17,8 +17,8 @@ struct collected {
     struct buffer bytes;
 };
 
-/* The capability that reads texts: which of the two a model has decides. A model that is not inspected
- * yet, or unknown, is left to the pool to judge. */
+/* The capability that reads texts: which of the two a model has decides. A model that is not
+ * inspected yet, or unknown, is left to the pool to judge. */
 static enum weir_capability text_capability(struct exchange *x, const char *name)
 {
     struct models models;

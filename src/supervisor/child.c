@@ -1,7 +1,7 @@
 /* child.c — one worker process: its state, its deadlines, its leaving.
  *
- * Facts (a frame, a loss, an exit) are recorded as they come; child_settle, run by the turn, acts on
- * them: it steps, orders, kills and buries. It is level-triggered: run twice, the second changes
+ * Facts (a frame, a loss, an exit) are recorded as they come; child_settle, run by the turn, acts
+ * on them: it steps, orders, kills and buries. It is level-triggered: run twice, the second changes
  * nothing. */
 #include "supervisor/state.h"
 
@@ -139,8 +139,8 @@ static void enter_phase(struct supervisor *s, struct child *c, enum leave_phase 
         child_signal(s, c, WORLD_KILL);
 }
 
-/* Jobs finish, then bye, then SIGTERM, then SIGKILL. What was lost, or has nothing to finish because it
- * never loaded, is killed at once. */
+/* Jobs finish, then bye, then SIGTERM, then SIGKILL. What was lost, or has nothing to finish
+ * because it never loaded, is killed at once. */
 static void advance_leaving(struct supervisor *s, struct child *c)
 {
     const struct limits *l = &s->options.limits;
@@ -203,7 +203,8 @@ static void bury(struct supervisor *s, struct child *c)
     timer_set(&s->child_timers, &c->wake, s->now_ms + GRAVE_MS);
 }
 
-/* Progress is any change of its counter; a worker all of whose jobs wait for credit need not move. */
+/* Progress is any change of its counter; a worker all of whose jobs wait for credit need not move.
+ */
 static void check_progress(struct supervisor *s, struct child *c, int64_t patience_ms,
                            const char *doing)
 {
@@ -281,24 +282,30 @@ void child_settle(struct supervisor *s, struct child *c)
     child_arm(s, c);
 }
 
+/* Progress is looked at now and then, and in any case when patience would end. */
+static int64_t next_look(const struct supervisor *s, const struct child *c, int64_t patience_ms)
+{
+    int64_t at = s->now_ms + patience_ms / 4 + 1;
+    if (c->ticks_ms + patience_ms < at)
+        at = c->ticks_ms + patience_ms;
+    LIST_EACH(&c->jobs, link)
+    {
+        const struct job *j = CONTAINER_OF(link, struct job, link);
+        if (!j->accepted && j->sent_ms + s->options.limits.accept_ms < at)
+            at = j->sent_ms + s->options.limits.accept_ms;
+    }
+    return at;
+}
+
 /* The next moment at which child_settle may find something to do. */
 void child_arm(struct supervisor *s, struct child *c)
 {
     const struct limits *l = &s->options.limits;
     int64_t at = TIMER_NEVER;
-    int64_t stall = l->load_stall_ms < l->job_stall_ms ? l->load_stall_ms : l->job_stall_ms;
     switch (c->state) {
     case SPAWNING: at = c->state_since_ms + l->hello_ms; break;
-    case LOADING: at = s->now_ms + stall / 4 + 1; break;
-    case PROCESSING:
-        at = s->now_ms + stall / 4 + 1;
-        LIST_EACH(&c->jobs, link)
-        {
-            const struct job *j = CONTAINER_OF(link, struct job, link);
-            if (!j->accepted && j->sent_ms + l->accept_ms < at)
-                at = j->sent_ms + l->accept_ms;
-        }
-        break;
+    case LOADING: at = next_look(s, c, l->load_stall_ms); break;
+    case PROCESSING: at = next_look(s, c, l->job_stall_ms); break;
     case READY:
     case IDLE:
         at = c->ping_ms > 0 ? c->ping_ms + l->pong_ms : c->heard_ms + l->ping_ms;
@@ -309,8 +316,8 @@ void child_arm(struct supervisor *s, struct child *c)
     case FAILED:
         if (c->phase != LEAVE_KILL)
             at = c->phase_until_ms;
-        if (c->phase == LEAVE_JOBS && s->now_ms + stall / 4 + 1 < at)
-            at = s->now_ms + stall / 4 + 1;
+        if (c->phase == LEAVE_JOBS && next_look(s, c, l->job_stall_ms) < at)
+            at = next_look(s, c, l->job_stall_ms);
         if (s->draining && c->phase < LEAVE_TERM && s->drain_until_ms < at &&
             s->now_ms < s->drain_until_ms)
             at = s->drain_until_ms;

@@ -29,7 +29,8 @@ static uint64_t shortfall(const struct ledger *l, uint64_t need)
     return by_budget > by_machine ? by_budget : by_machine;
 }
 
-/* What the set gives back: each context, and the weights of a model all of whose holders are in it. */
+/* What the set gives back: each context, and the weights of a model all of whose holders are in it.
+ */
 static uint64_t freed_by(const struct resident *residents, const size_t *set, size_t count)
 {
     uint64_t freed = 0;
@@ -51,7 +52,8 @@ static uint64_t freed_by(const struct resident *residents, const size_t *set, si
     return freed;
 }
 
-/* The most recently used worker of a model is its last one, unless one of its workers has to stay. */
+/* The most recently used worker of a model is its last one, unless one of its workers has to stay.
+ */
 static bool is_last_worker(const struct resident *residents, size_t count, size_t at)
 {
     const struct resident *r = &residents[at];

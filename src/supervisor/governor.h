@@ -1,8 +1,8 @@
 /* governor.h — the memory ledger's judge.
  *
  * Answers one question: may this worker be started now, and if not, who should leave first? It is
- * arithmetic over values: processes, files and the clock stay with the caller, so that every verdict
- * can be tested with a struct literal. */
+ * arithmetic over values: processes, files and the clock stay with the caller, so that every
+ * verdict can be tested with a struct literal. */
 #ifndef SUPERVISOR_GOVERNOR_H
 #define SUPERVISOR_GOVERNOR_H
 
@@ -49,8 +49,9 @@ struct judgement {
     size_t victims_count; /* EVICT: at the front of `victims` */
 };
 
-/* `victims` has room for `count` indexes into `residents`. EVICT names a set that suffices and of which
- * no member can be left out; surplus replicas before last workers, least recently used first. */
+/* `victims` has room for `count` indexes into `residents`. EVICT names a set that suffices and of
+ * which no member can be left out; surplus replicas before last workers, least recently used first.
+ */
 struct judgement judge(const struct ledger *ledger, const struct claim *claim,
                        const struct resident *residents, size_t count, size_t *victims);
 

@@ -1,7 +1,7 @@
 /* inspect.c — what a model is, asked of one confined process a program, one model at a time.
  *
- * No process but a worker reads a model file. The inspector lives while there is something to ask; a
- * file that kills it costs that model its answer, and a new inspector goes on with the rest. */
+ * No process but a worker reads a model file. The inspector lives while there is something to ask;
+ * a file that kills it costs that model its answer, and a new inspector goes on with the rest. */
 #include "supervisor/state.h"
 
 #include "base/error.h"
@@ -166,7 +166,8 @@ bool inspect_on_frame(struct supervisor *s, uint32_t id, const struct frame *f)
     return true;
 }
 
-/* Lost or exited: the model it was on pays, or the next one when it never came so far as to be asked. */
+/* Lost or exited: the model it was on pays, or the next one when it never came so far as to be
+ * asked. */
 bool inspect_on_gone(struct supervisor *s, uint32_t id, bool exited, const char *what)
 {
     struct inspector *i = find(s, id);

@@ -4,8 +4,8 @@
  *                  ▲                   │ worker lost, nothing delivered yet
  *                  └───── alone ───────┘
  *
- * An end is recorded first and delivered at the end of the turn, so that no caller's code runs while
- * a decision is under way. */
+ * An end is recorded first and delivered at the end of the turn, so that no caller's code runs
+ * while a decision is under way. */
 #include "supervisor/state.h"
 
 #include "base/error.h"
@@ -312,7 +312,8 @@ void job_detach(struct supervisor *s, struct job *j)
     child_touch(s, c);
 }
 
-/* The whole output has arrived: to every request, and credit back when the caller asked for none. */
+/* The whole output has arrived: to every request, and credit back when the caller asked for none.
+ */
 void job_deliver(struct supervisor *s, struct job *j)
 {
     struct str payload = buffer_view(&j->output);
@@ -366,8 +367,8 @@ bool supervisor_credit(struct supervisor *s, uint64_t id, uint32_t events, uint6
     return true;
 }
 
-/* Its worker is gone. Once more alone, at the front of its queue, unless its answer had begun, it was
- * alone already, or nobody waits for it. */
+/* Its worker is gone. Once more alone, at the front of its queue, unless its answer had begun, it
+ * was alone already, or nobody waits for it. */
 void job_lost(struct supervisor *s, struct job *j, const struct child *c)
 {
     struct weir_error error;

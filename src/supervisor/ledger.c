@@ -1,7 +1,7 @@
 /* ledger.c — the pool's one number for memory, and how the judge sees the pool.
  *
- * Two leases (contracts.md 2): weights, once a model, held as long as any of its children was not reaped;
- * context, one a child. Both move in lease_move and nowhere else. */
+ * Two leases (contracts.md 2): weights, once a model, held as long as any of its children was not
+ * reaped; context, one a child. Both move in lease_move and nowhere else. */
 #include "supervisor/state.h"
 
 #include "base/check.h"

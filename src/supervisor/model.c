@@ -8,6 +8,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#define SLOTS_MAX 64 /* as many as a control page has cancel words */
+
 struct model *model_find(struct supervisor *s, const char *name)
 {
     return map_get(&s->by_name, str_of(name));
@@ -59,9 +61,9 @@ enum weir_code supervisor_register(struct supervisor *s, const struct model_sett
         return weir_fail(err, WEIR_INVALID,
                          "model '%s': idle_label is %" PRId64 " ms, more than idle, %" PRId64 " ms",
                          settings->name, settings->idle_label_ms, settings->idle_ms);
-    if (settings->slots > CONTROL_SLOTS_MAX)
+    if (settings->slots > SLOTS_MAX)
         return weir_fail(err, WEIR_INVALID, "model '%s': slots is %u, the limit is %u",
-                         settings->name, settings->slots, CONTROL_SLOTS_MAX);
+                         settings->name, settings->slots, SLOTS_MAX);
     struct model *m = mem_new(1, sizeof *m);
     m->number = ++s->last_model;
     m->name = mem_copy_text(settings->name, strlen(settings->name));

@@ -77,7 +77,7 @@ void supervisor_status(struct supervisor *s, struct jsonw *out)
     jsonw_key(out, "measured"), jsonw_u64(out, measured);
     jsonw_key(out, "pressure");
     jsonw_text(out,
-              pressure_name(governor_pressure(s->facts.total_bytes, s->facts.available_bytes)));
+               pressure_name(governor_pressure(s->facts.total_bytes, s->facts.available_bytes)));
     jsonw_end(out);
     jsonw_key(out, "draining"), jsonw_bool(out, s->draining);
     jsonw_key(out, "models");

@@ -245,8 +245,8 @@ static void pass(struct supervisor *s)
 }
 
 #ifdef WEIR_CHECKED
-/* The property that keeps a missed edge from wedging the server: over the same facts, the same steps
- * over everything decide nothing more. */
+/* The property that keeps a missed edge from wedging the server: over the same facts, the same
+ * steps over everything decide nothing more. */
 static void check_settled(struct supervisor *s)
 {
     uint64_t before = s->totals.decisions;

@@ -1,5 +1,5 @@
-/* turn.c — every decision of the pool, step by step. Each step is level-triggered: it looks at what is,
- * not at what happened, so that a second run over the same facts decides nothing. */
+/* turn.c — every decision of the pool, step by step. Each step is level-triggered: it looks at what
+ * is, not at what happened, so that a second run over the same facts decides nothing. */
 #include "supervisor/state.h"
 
 #include "base/check.h"
@@ -9,7 +9,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#define VICTIMS_MAX 64
+#define VICTIMS_MAX     64
+#define LEARNED_LOAD_MS 1000 /* another worker is never thought to come quicker */
 
 static bool can_take(const struct child *c)
 {
@@ -21,8 +22,9 @@ static bool runs_alone(const struct child *c)
     return c->jobs_count == 1 && CONTAINER_OF(c->jobs.next, struct job, link)->alone;
 }
 
-/* Where the next job goes: the worker with the fewest jobs, among equals the one used last, so that a
- * surplus worker stays quiet and can go. `held` is being emptied for a job that must run alone. */
+/* Where the next job goes: the worker with the fewest jobs, among equals the one used last, so that
+ * a surplus worker stays quiet and can go. `held` is being emptied for a job that must run alone.
+ */
 static struct child *choose_child(struct model *m, bool alone, const struct child *held)
 {
     struct child *best = NULL;

@@ -46,11 +46,12 @@ struct memory_facts {
 
 struct world {
     void *context;
-    /* Starts a process and returns at once. On failure nothing was started and on_exit never comes. */
+    /* Starts a process and returns at once. On failure nothing was started and on_exit never comes.
+     */
     enum weir_code (*spawn)(void *context, enum spawn_kind kind, uint32_t id,
                             const struct spawn_spec *spec, struct weir_error *err);
-    /* Queues a frame and, behind it, the payload as parts. Never blocks, never fails: what cannot be
-     * sent comes back as on_lost. Both are borrowed for the call. */
+    /* Queues a frame and, behind it, the payload as parts. Never blocks, never fails: what cannot
+     * be sent comes back as on_lost. Both are borrowed for the call. */
     void (*send)(void *context, uint32_t id, enum frame_type type, uint64_t job, struct str body,
                  struct str payload);
     void (*kill)(void *context, uint32_t id, enum world_signal signal);

@@ -1,5 +1,5 @@
-/* control_page.h — the page that supervisor and worker share (fd 4, sealed: it can neither shrink nor
- * grow). Neither side trusts what it reads here: ticks only show that something moves, a thread
+/* control_page.h — the page that supervisor and worker share (fd 4, sealed: it can neither shrink
+ * nor grow). Neither side trusts what it reads here: ticks only show that something moves, a thread
  * share is clamped by the worker to what it was loaded with. */
 #ifndef WIRE_CONTROL_PAGE_H
 #define WIRE_CONTROL_PAGE_H

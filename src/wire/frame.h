@@ -6,8 +6,8 @@
  *      └────────┴────────┴────────┴────────────┴─────────────────┴──────────────┘
  *
  * Little-endian; length counts the body only, at most FRAME_BODY_MAX. A payload of any size follows
- * its run, or output frame as `part` frames of at most FRAME_PART_MAX bytes for the same job; parts of
- * different jobs may interleave. */
+ * its run, or output frame as `part` frames of at most FRAME_PART_MAX bytes for the same job; parts
+ * of different jobs may interleave. */
 #ifndef WIRE_FRAME_H
 #define WIRE_FRAME_H
 
@@ -24,9 +24,9 @@
 /* A whole payload of one request or one output. */
 #define WIRE_PAYLOAD_MAX ((size_t)80 * 1024 * 1024)
 
-/* Name, word, who sends it, and the states of the child (child_rules.h) in which the supervisor takes
- * it. A frame in any other state is a violation; so is one in the wrong direction. Frames of an
- * inspector (no state) are marked INSPECTOR. */
+/* Name, word, who sends it, and the states of the child (child_rules.h) in which the supervisor
+ * takes it. A frame in any other state is a violation; so is one in the wrong direction. Frames of
+ * an inspector (no state) are marked INSPECTOR. */
 /* clang-format off */
 #define WIRE_FRAMES(X)                                                                         \
     X(HELLO,     hello,     FROM_WORKER, IN(SPAWNING) | INSPECTOR)                             \

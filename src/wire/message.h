@@ -1,7 +1,7 @@
 /* message.h — the bodies of the frames, one struct each, with its write and read.
  *
- * A read takes a whole body; it returns false and fills err on anything short, long or out of range.
- * Strings read are borrowed from the frame. Frames without a struct here have no body. */
+ * A read takes a whole body; it returns false and fills err on anything short, long or out of
+ * range. Strings read are borrowed from the frame. Frames without a struct here have no body. */
 #ifndef WIRE_MESSAGE_H
 #define WIRE_MESSAGE_H
 

@@ -18,8 +18,8 @@ void tokens_request_write(struct buffer *out, const struct tokens_request *r);
 bool tokens_request_read(struct str payload, struct arena *arena, struct tokens_request *out,
                          struct weir_error *err);
 
-/* The reply of tokenize is rows one after another: u32 count, then (i32 id, counted piece) each. The
- * reply of detokenize is one output of plain UTF-8 an input. */
+/* The reply of tokenize is rows one after another: u32 count, then (i32 id, counted piece) each.
+ * The reply of detokenize is one output of plain UTF-8 an input. */
 void tokens_row_begin(struct buffer *out, uint32_t count);
 void tokens_row_add(struct buffer *out, int32_t id, struct str piece);
 

@@ -38,7 +38,7 @@ static void on_output(void *context, uint64_t id, struct str payload)
     struct reader r = reader_of(payload.data, payload.len);
     const uint64_t tag = reader_u64(&r);
     const uint32_t number = reader_u32(&r);
-    events_note(&s->events, 20, id, payload.len);
+    events_note(&s->events, "output", id, payload.len);
     SIM_EXPECT(c->id == id && id != 0, "an output for %llu came to %llu", (unsigned long long)id,
                (unsigned long long)c->id);
     SIM_EXPECT(!c->ended, "request %llu: an output after its end", (unsigned long long)id);
@@ -96,7 +96,7 @@ static void on_end(void *context, uint64_t id, const struct weir_error *error,
     struct sim *s = c->sim;
     (void)input_tokens;
     (void)output_tokens;
-    events_note(&s->events, 21, id, (uint64_t)error->code);
+    events_note(&s->events, "end", id, (uint64_t)error->code);
     SIM_EXPECT(c->id == id && !c->ended, "request %llu ended twice", (unsigned long long)id);
     SIM_EXPECT(queued_ms >= 0 && queued_ms <= total_ms, "request %llu: queued %lld of %lld ms",
                (unsigned long long)id, (long long)queued_ms, (long long)total_ms);
@@ -176,7 +176,7 @@ struct caller *caller_submit(struct sim *s, struct sim_model *m, enum sim_order_
                                   .context = c };
     supervisor_clock(s->supervisor, s->events.now_ms);
     c->id = supervisor_submit(s->supervisor, &r, err);
-    events_note(&s->events, 22, c->id, c->id != 0 ? 0 : (uint64_t)err->code);
+    events_note(&s->events, "submit", c->id, c->id != 0 ? 0 : (uint64_t)err->code);
     if (c->id == 0) {
         SIM_EXPECT(err->code != WEIR_OK && err->text[0] != '\0', "refused without a reason");
         s->refusals[err->code]++;

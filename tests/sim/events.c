@@ -2,6 +2,10 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/str.h"
+
+#include <inttypes.h>
+#include <stdio.h>
 
 struct event {
     struct timer timer;
@@ -49,9 +53,12 @@ void events_run_one(struct events *e)
     mem_free(event);
 }
 
-void events_note(struct events *e, uint64_t what, uint64_t id, uint64_t detail)
+void events_note(struct events *e, const char *what, uint64_t id, uint64_t detail)
 {
-    const uint64_t words[4] = { what, id, detail, (uint64_t)e->now_ms };
+    const uint64_t words[4] = { str_hash(str_of(what)), id, detail, (uint64_t)e->now_ms };
     for (size_t i = 0; i < ARRAY_COUNT(words); i++)
         e->trace = (e->trace ^ words[i]) * UINT64_C(0x2545f4914f6cdd1d) + (e->trace >> 29);
+    if (e->printing)
+        printf("%10" PRId64 " %8" PRIu64 "  %s %" PRIu64 " (%" PRIu64 ")\n", e->now_ms, e->happened,
+               what, id, detail);
 }

@@ -7,6 +7,7 @@
 
 #include "base/timer.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 typedef void event_act(void *context, uint64_t id, uint64_t detail);
@@ -15,6 +16,7 @@ struct events {
     struct timer_heap heap;
     int64_t now_ms;
     uint64_t happened;
+    bool printing;  /* every note, to stdout */
     uint64_t trace; /* hash over everything that was noted: equal for equal runs */
 };
 
@@ -28,6 +30,6 @@ int64_t events_next(const struct events *e); /* TIMER_NEVER when nothing is to c
 void events_run_one(struct events *e);       /* the earliest, which must be due */
 
 /* Folds a fact into the trace. */
-void events_note(struct events *e, uint64_t what, uint64_t id, uint64_t detail);
+void events_note(struct events *e, const char *what, uint64_t id, uint64_t detail);
 
 #endif

@@ -66,9 +66,7 @@ static void on_event(void *context, const struct pool_event *event)
 {
     static const char *const busy[] = { "Spawning", "Loading", "Processing" };
     struct sim *s = context;
-    events_note(&s->events, 30, event->worker, str_hash(str_of(event->kind)));
-    if (s->trace)
-        trace_log(s, LOG_DEBUG, event->kind);
+    events_note(&s->events, event->kind, event->worker, 0);
     if (strcmp(event->kind, "state") != 0 || event->from == NULL ||
         strcmp(event->to, "Evicting") != 0)
         return;
@@ -128,9 +126,10 @@ void sim_unregister(struct sim *s, size_t model)
 
 void sim_open(struct sim *s, uint64_t seed, bool trace)
 {
-    *s = (struct sim){ .trace = trace };
+    *s = (struct sim){ .wake_ms = 0 };
     s->log = (struct log){ .sink = trace ? trace_log : NULL, .context = s };
     events_init(&s->events);
+    s->events.printing = trace;
     world_sim_init(&s->world, &s->events, seed);
     s->world.models = models;
     s->world.models_count = ARRAY_COUNT(models);
@@ -187,7 +186,7 @@ void sim_turn(struct sim *s)
     const int64_t now = s->events.now_ms;
     s->wake_ms = supervisor_turn(s->supervisor, now);
     s->turns++;
-    events_note(&s->events, 31, (uint64_t)s->wake_ms, 0);
+    events_note(&s->events, "turn", (uint64_t)s->wake_ms, 0);
     supervisor_check(s->supervisor);
     if (supervisor_is_dirty(s->supervisor)) {
         SIM_EXPECT(++s->turns_at_once < TURNS_AT_ONCE_MAX, "%u turns and still not settled",

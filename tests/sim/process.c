@@ -15,7 +15,7 @@ struct process *process_find(struct world_sim *w, uint64_t id)
 void process_fault(struct process *p, enum sim_fault fault)
 {
     p->world->fault_counts[fault]++;
-    events_note(p->world->events, 1, p->key, (uint64_t)fault);
+    events_note(p->world->events, sim_fault_name(fault), p->key, 0);
 }
 
 static bool draws(struct process *p, uint64_t one_in, enum sim_fault fault)
@@ -47,7 +47,7 @@ void process_emit(struct process *p, enum frame_type type, uint64_t job, const s
     uint8_t *copy = mem_new(length > 0 ? length : 1, 1);
     if (length > 0)
         memcpy(copy, body->data, length);
-    events_note(w->events, 2, p->key, ((uint64_t)type << 32) + length);
+    events_note(w->events, frame_name(type), p->key, length);
     supervisor_clock(w->supervisor, w->events->now_ms);
     supervisor_on_frame(
         w->supervisor, (uint32_t)p->key,
@@ -106,7 +106,7 @@ static void act_report(void *context, uint64_t id, uint64_t detail)
     if (p->model != NULL)
         p->model->weights_held--;
     map_remove(&w->processes, map_id(&p->key));
-    events_note(w->events, 3, id, p->exit_unknown);
+    events_note(w->events, "exit", id, p->exit_unknown);
     supervisor_clock(w->supervisor, w->events->now_ms);
     supervisor_on_exit(w->supervisor, (uint32_t)id, p->exit_unknown ? "status unknown" : "signal 9",
                        sim_chance(w, 2) ? "the last line of stderr" : NULL);
@@ -119,7 +119,7 @@ static void act_channel_lost(void *context, uint64_t id, uint64_t detail)
 {
     struct world_sim *w = context;
     (void)detail;
-    events_note(w->events, 4, id, 0);
+    events_note(w->events, "channel lost", id, 0);
     supervisor_clock(w->supervisor, w->events->now_ms);
     supervisor_on_lost(w->supervisor, (uint32_t)id, "its channel was closed");
 }

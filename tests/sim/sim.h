@@ -36,7 +36,7 @@ struct sim {
     struct world_sim world;
     struct supervisor *supervisor;
     int64_t wake_ms;
-    bool arriving, trace;
+    bool arriving;
     uint32_t turns_at_once;
     struct caller **callers;
     size_t callers_count, callers_cap, live;

@@ -90,7 +90,7 @@ static enum weir_code spawn(void *context, enum spawn_kind kind, uint32_t id,
     struct sim_model *m = kind == SPAWN_WORK ? model_of(w, spec->path) : NULL;
     SIM_EXPECT(process_find(w, id) == NULL, "two processes with the id %u", id);
     SIM_EXPECT(strncmp(spec->title, "weir:", 5) == 0, "process %u: title '%s'", id, spec->title);
-    events_note(w->events, 5, id, (uint64_t)kind);
+    events_note(w->events, "spawn", id, (uint64_t)kind);
     if (m != NULL)
         witness_grant(w, m);
     if (sim_chance(w, 60)) {
@@ -120,7 +120,7 @@ static void send(void *context, uint32_t id, enum frame_type type, uint64_t job,
                              .job = job,
                              .body = (const uint8_t *)body.data,
                              .length = (uint32_t)body.len };
-    events_note(w->events, 6, id, ((uint64_t)type << 32) + job);
+    events_note(w->events, frame_name(type), id, job);
     SIM_EXPECT(type == FRAME_RUN || payload.len == 0, "'%s' with a payload", frame_name(type));
     /* A cancel or credit may come before the turn has looked at the exit. */
     SIM_EXPECT(p != NULL || type == FRAME_CANCEL || type == FRAME_CREDIT,
@@ -143,7 +143,7 @@ static void kill_process(void *context, uint32_t id, enum world_signal signal)
 {
     struct world_sim *w = context;
     struct process *p = process_find(w, id);
-    events_note(w->events, 7, id, (uint64_t)signal);
+    events_note(w->events, "signal", id, (uint64_t)signal);
     SIM_EXPECT(p != NULL, "a signal for process %u, which is gone", id);
     if (!p->dead)
         process_on_signal(p, signal);
@@ -152,7 +152,7 @@ static void kill_process(void *context, uint32_t id, enum world_signal signal)
 static void share(void *context, uint32_t id, uint32_t threads)
 {
     struct world_sim *w = context;
-    events_note(w->events, 8, id, threads);
+    events_note(w->events, "share", id, threads);
     SIM_EXPECT(process_find(w, id) != NULL, "a share for process %u, which is gone", id);
     SIM_EXPECT(threads >= 1 && threads <= SIM_THREADS, "process %u: %u threads", id, threads);
 }
@@ -211,7 +211,7 @@ void world_sim_draw_memory(struct world_sim *w)
         w->fault_counts[FAULT_TOTAL_CHANGES]++;
         w->total_bytes = (uint64_t)sim_between(w, 7168, 13312) * MiB;
     }
-    events_note(w->events, 9, w->total_bytes, w->foreign_bytes);
+    events_note(w->events, "memory", w->total_bytes, w->foreign_bytes);
 }
 
 void world_sim_init(struct world_sim *w, struct events *events, uint64_t seed)

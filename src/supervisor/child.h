@@ -1,0 +1,63 @@
+/* child.h — one worker process, from its grant to its grave.
+ *
+ * Facts are recorded as they come; child_settle, run by the turn, acts on them. Its state changes in
+ * child_step alone, by the rules of child_rules.h. */
+#ifndef SUPERVISOR_CHILD_H
+#define SUPERVISOR_CHILD_H
+
+#include "base/list.h"
+#include "base/timer.h"
+#include "supervisor/child_rules.h"
+#include "supervisor/supervisor.h"
+
+#define GRAVE_MS 5000 /* dead workers stay in the status so long */
+
+struct claim;
+struct model;
+
+enum leave_phase { STAY, LEAVE_JOBS, LEAVE_BYE, LEAVE_TERM, LEAVE_KILL };
+
+struct child {
+    uint64_t key; /* the id, for the map */
+    uint32_t id;
+    struct link link; /* model->children */
+    struct link dirty_link;
+    struct timer wake;
+    struct model *model;
+    enum child_state state;
+    enum leave_phase phase;
+    struct link jobs;
+    uint32_t jobs_count, slots;
+    uint64_t context_bytes; /* its private lease */
+    uint64_t measured_bytes;
+    int64_t state_since_ms, spawned_ms, last_used_ms, ready_ms;
+    int64_t phase_until_ms;
+    uint64_t ticks;
+    int64_t ticks_ms; /* when they last moved */
+    uint64_t ping_sequence;
+    int64_t ping_ms; /* sent and not answered, 0: none */
+    int64_t heard_ms;
+    uint32_t threads; /* share last told */
+    bool hello;
+    bool exited, lost;            /* facts for the turn */
+    bool replan;                  /* its plan is larger than what was inspected */
+    struct weir_error load_error; /* what it said when it could not load */
+    char reason[160];             /* why it was lost or left */
+    char exit_text[64];
+};
+
+struct child *child_create(struct supervisor *s, struct model *m, const struct claim *claim);
+void child_free(struct supervisor *s, struct child *c);
+bool child_step(struct supervisor *s, struct child *c, enum child_event event, const char *reason);
+void child_lost(struct supervisor *s, struct child *c, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void child_retire(struct supervisor *s, struct child *c, const char *reason);
+void child_settle(struct supervisor *s, struct child *c);
+void child_arm(struct supervisor *s, struct child *c);
+void child_send(struct supervisor *s, struct child *c, enum frame_type type, uint64_t job,
+                struct str body, struct str payload);
+
+/* frames.c: a whole frame from the worker. */
+void child_on_frame(struct supervisor *s, struct child *c, const struct frame *f);
+
+#endif

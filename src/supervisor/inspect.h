@@ -1,0 +1,23 @@
+/* inspect.h — what a model is, asked of one confined process a program, one model at a time. */
+#ifndef SUPERVISOR_INSPECT_H
+#define SUPERVISOR_INSPECT_H
+
+#include "supervisor/supervisor.h"
+
+struct model;
+
+/* One inspector process a program, alive only while there is something to inspect. */
+struct inspector {
+    uint32_t id; /* 0: none runs */
+    bool hello, leaving, killed;
+    struct model *current;
+    int64_t since_ms;
+};
+
+void inspect_turn(struct supervisor *s);
+bool inspect_on_frame(struct supervisor *s, uint32_t id, const struct frame *f);
+bool inspect_on_gone(struct supervisor *s, uint32_t id, bool exited, const char *what);
+void inspect_forget(struct supervisor *s, struct model *m);
+int64_t inspect_wake(const struct supervisor *s);
+
+#endif

@@ -60,8 +60,8 @@ static enum weir_code decode_batch(struct backend *backend, const struct texts *
 {
     enum weir_code code = WEIR_OK;
     for (size_t i = 0; i < texts->count && code == WEIR_OK; i++) {
-        int32_t *ids;
-        size_t count;
+        int32_t *ids = NULL;
+        size_t count = 0;
         code = read_ids(texts->items[i], &ids, &count, err);
         if (code == WEIR_OK) {
             code = backend->ops->detokenize(backend, ids, count, lines, err);

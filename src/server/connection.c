@@ -9,6 +9,7 @@
 #include "server/http_reply.h"
 #include "server/server_state.h"
 
+#include <limits.h>
 #include <netinet/in.h>
 #include <string.h>
 
@@ -215,6 +216,13 @@ bool connection_stays_open(const struct connection *c)
 size_t connection_unsent(const struct connection *c)
 {
     return uv_stream_get_write_queue_size((const uv_stream_t *)&c->tcp);
+}
+
+void connection_bound_unsent(struct connection *c, size_t bytes)
+{
+    int wanted = bytes < INT_MAX ? (int)bytes : INT_MAX;
+    if (c->state != CLOSED)
+        uv_send_buffer_size((uv_handle_t *)&c->tcp, &wanted);
 }
 
 /* The answer is out: on with the next request, or good-bye. */

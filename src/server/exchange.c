@@ -276,6 +276,7 @@ void exchange_stream_begin(struct exchange *x, const char *content_type)
     x->is_chunked = reply.is_chunked = has_chunks;
     reply.is_endless = !has_chunks;
     x->keep_alive = has_chunks && connection_stays_open(x->connection);
+    connection_bound_unsent(x->connection, (size_t)x->server->limits.unsent_bytes);
     send_head(x, &reply, NULL);
 }
 

@@ -218,7 +218,8 @@ static void check_progress(struct supervisor *s, struct child *c, int64_t patien
                        s->options.limits.accept_ms);
             return;
         }
-        parked = parked && (j->credit_events <= 0 || j->credit_bytes <= 0);
+        /* A cancelled job needs no credit to end. */
+        parked = parked && !j->cancel_sent && (j->credit_events <= 0 || j->credit_bytes <= 0);
     }
     if (ticks != c->ticks || parked) {
         c->ticks = ticks;
@@ -257,6 +258,11 @@ void child_settle(struct supervisor *s, struct child *c)
         }
         return;
     }
+    /* Before the exit: it may have failed and gone in one turn. */
+    if (c->state == FAILED && c->phase == STAY && c->load_error.code != WEIR_OK)
+        model_load_failed(s, c->model, &c->load_error);
+    if (c->state == FAILED && c->phase == STAY && c->replan)
+        model_inspect_anew(s, c->model);
     if (c->exited) {
         bury(s, c);
         return;
@@ -273,10 +279,6 @@ void child_settle(struct supervisor *s, struct child *c)
     }
     if (c->lost && child_state_is_living(c->state))
         child_step(s, c, LOST, c->reason);
-    if (c->state == FAILED && c->phase == STAY && c->load_error.code != WEIR_OK)
-        model_load_failed(s, c->model, &c->load_error);
-    if (c->state == FAILED && c->phase == STAY && c->replan)
-        model_inspect_anew(s, c->model);
     if (c->state == EVICTING || c->state == FAILED)
         advance_leaving(s, c);
     child_arm(s, c);

@@ -76,6 +76,7 @@ static void start(struct supervisor *s, struct inspector *i, enum worker_program
 static void ask(struct supervisor *s, struct inspector *i, struct model *m)
 {
     i->current = m;
+    i->asked = m->number;
     i->since_ms = s->now_ms;
     struct buffer body;
     buffer_init(&body, FRAME_BODY_MAX);
@@ -94,7 +95,7 @@ static int64_t patience(const struct supervisor *s, const struct inspector *i)
 
 static bool is_waiting(const struct inspector *i)
 {
-    return i->id != 0 && !i->killed && (!i->hello || i->current != NULL || i->leaving);
+    return i->id != 0 && !i->killed && (!i->hello || i->asked != 0 || i->leaving);
 }
 
 void inspect_turn(struct supervisor *s)
@@ -106,11 +107,12 @@ void inspect_turn(struct supervisor *s)
             start(s, i, (enum worker_program)p, m);
             m = next_for(s, (enum worker_program)p);
         }
-        if (is_waiting(i) && s->now_ms - i->since_ms >= patience(s, i)) {
+        const bool drain_over = s->draining && s->now_ms >= s->drain_until_ms;
+        if (is_waiting(i) && (drain_over || s->now_ms - i->since_ms >= patience(s, i))) {
             inspect_on_gone(s, i->id, false, "the inspector did not answer in time");
             continue;
         }
-        if (i->id == 0 || !i->hello || i->current != NULL || i->leaving || i->killed)
+        if (i->id == 0 || !i->hello || i->asked != 0 || i->leaving || i->killed)
             continue;
         if (m != NULL && !s->draining) {
             ask(s, i, m);
@@ -129,17 +131,19 @@ static void on_inspected(struct supervisor *s, struct inspector *i, const struct
     struct message_inspected m;
     struct weir_error err;
     struct model *model = i->current;
-    if (model == NULL || f->job != model->number) {
-        if (f->job == 0 || f->job > s->last_model || model != NULL)
-            inspect_on_gone(s, i->id, false, "the inspector answered what nobody asked");
-        return; /* of a model that was unregistered meanwhile */
+    if (i->asked == 0 || f->job != i->asked) {
+        inspect_on_gone(s, i->id, false, "the inspector answered what nobody asked");
+        return;
     }
     if (!message_inspected_read(f, &m, &err)) {
         inspect_on_gone(s, i->id, false, err.text);
         return;
     }
     i->current = NULL;
-    answer(s, model, m.error.code == WEIR_OK ? &m.plan : NULL, &m.error);
+    i->asked = 0;
+    i->answers++;
+    if (model != NULL) /* else it was unregistered meanwhile */
+        answer(s, model, m.error.code == WEIR_OK ? &m.plan : NULL, &m.error);
 }
 
 bool inspect_on_frame(struct supervisor *s, uint32_t id, const struct frame *f)
@@ -166,20 +170,20 @@ bool inspect_on_frame(struct supervisor *s, uint32_t id, const struct frame *f)
     return true;
 }
 
-/* Lost or exited: the model it was on pays, or the next one when it never came so far as to be
- * asked. */
+/* Lost or exited: the model it was on pays, or the next one when it never came so far as to answer.
+ * So each inspector costs a model its answer or gives one: none is started for ever. */
 bool inspect_on_gone(struct supervisor *s, uint32_t id, bool exited, const char *what)
 {
     struct inspector *i = find(s, id);
     if (i == NULL)
         return false;
     s->dirty = true;
-    bool orderly = exited && i->leaving && i->current == NULL;
-    if (!orderly && !i->killed) {
-        struct model *m = i->current != NULL || i->hello
-                              ? i->current
-                              : next_for(s, (enum worker_program)(i - s->inspectors));
+    if (!i->leaving && !i->killed) {
+        struct model *m = i->current;
+        if (i->asked == 0 && i->answers == 0)
+            m = next_for(s, (enum worker_program)(i - s->inspectors));
         i->current = NULL;
+        i->asked = 0;
         if (m != NULL)
             answer_problem(s, m, what);
     }

@@ -10,7 +10,9 @@ struct model;
 struct inspector {
     uint32_t id; /* 0: none runs */
     bool hello, leaving, killed;
-    struct model *current;
+    uint32_t asked;        /* number of the model it works on, 0: none */
+    struct model *current; /* that model; NULL once it was unregistered */
+    uint32_t answers;
     int64_t since_ms;
 };
 

@@ -121,7 +121,7 @@ void model_free(struct supervisor *s, struct model *m)
     timer_clear(&s->model_timers, &m->wake);
     list_remove(&m->link);
     list_remove(&m->dirty_link);
-    list_remove(&m->inspect_link);
+    inspect_forget(s, m); /* its files may have been looked at anew since it was unregistered */
     list_remove(&m->claim_link);
     mem_free(m->name);
     mem_free(m->path);

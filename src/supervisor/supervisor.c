@@ -274,7 +274,7 @@ int64_t supervisor_turn(struct supervisor *s, int64_t now_ms)
         if (is_settled(s) && !s->dirty)
             break;
     }
-    if (!is_settled(s)) {
+    if (s->dirty || !is_settled(s)) {
         s->dirty = true;
         return s->now_ms;
     }

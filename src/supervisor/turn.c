@@ -173,6 +173,7 @@ void turn_want(struct supervisor *s, struct model *m)
     } else {
         list_remove(&m->claim_link);
         m->waiting_told = false;
+        s->claims_dirty = true; /* those behind it may come first now */
     }
 }
 
@@ -342,20 +343,28 @@ void turn_retire(struct supervisor *s, struct model *m)
     child_retire(s, oldest, "idle");
 }
 
-/* The cores, shared out among the workers that compute now; each gets at least one. */
+static uint32_t count_busy(const struct supervisor *s)
+{
+    uint32_t busy = 0;
+    LIST_EACH(&s->models, m)
+    LIST_EACH(&CONTAINER_OF(m, struct model, link)->children, at)
+    busy += CONTAINER_OF(at, struct child, link)->jobs_count > 0;
+    return busy;
+}
+
+/* The cores, shared out among the workers that compute now; each gets at least one. In the order of
+ * the lists, not of the map, so that the same workers always get the same shares. */
 void turn_share(struct supervisor *s)
 {
     if (!s->shares_dirty)
         return;
     s->shares_dirty = false;
-    uint32_t busy = 0, given = 0;
-    size_t cursor = 0;
-    for (const struct child *c; (c = map_next(&s->children, &cursor)) != NULL;)
-        busy += c->jobs_count > 0;
-    if (busy == 0)
-        return;
-    cursor = 0;
-    for (struct child *c; (c = map_next(&s->children, &cursor)) != NULL;) {
+    const uint32_t busy = count_busy(s);
+    uint32_t given = 0;
+    LIST_EACH(&s->models, m)
+    LIST_EACH(&CONTAINER_OF(m, struct model, link)->children, at)
+    {
+        struct child *c = CONTAINER_OF(at, struct child, link);
         if (c->jobs_count == 0)
             continue;
         uint32_t share = s->options.threads / busy + (given++ < s->options.threads % busy ? 1 : 0);

@@ -38,8 +38,8 @@ struct added_tokens {
     struct matcher raw, normalized;
 };
 
-/* `f` is the file's field `added_tokens`. Tokens that the model's vocabulary does not have are added
- * to it. added_tokens_finish is due after a failure too. */
+/* `f` is the file's field `added_tokens`. Tokens that the model's vocabulary does not have are
+ * added to it. added_tokens_finish is due after a failure too. */
 enum weir_code added_tokens_load(struct added_tokens *a, const struct field *f,
                                  struct vocabulary *v, const struct normalizer *n,
                                  struct weir_error *err);

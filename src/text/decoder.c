@@ -6,8 +6,8 @@
 
 #include <string.h>
 
-/* What `cleanup` replaces within what one piece adds, each over the result of the one before. Nothing
- * gets longer. */
+/* What `cleanup` replaces within what one piece adds, each over the result of the one before.
+ * Nothing gets longer. */
 static const struct {
     struct str from, to;
 } cleanups[] = {

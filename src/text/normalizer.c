@@ -9,7 +9,8 @@
 #define ASCII_GOES 0x80
 
 /* One pass over a text. Decomposition moves combining marks into the order of their classes, so
- * those that were not dropped wait here until something that does not combine comes. */
+ * those that were not dropped wait here until something that does not combine comes. (ccc is the
+ * class's name in the Unicode database.) */
 struct pass {
     const struct normalizer *n;
     struct buffer *out;
@@ -38,16 +39,16 @@ static void flush_marks(struct pass *p)
     bool present[256] = { false };
     for (size_t i = 0; i < p->marks_count; i++)
         present[p->marks[i] >> 24] = true;
-    for (uint32_t class = 0; class < ARRAY_COUNT(present); class ++) {
-        for (size_t i = 0; present[class] && i < p->marks_count; i++) {
-            if (p->marks[i] >> 24 == class)
+    for (uint32_t ccc = 0; ccc < ARRAY_COUNT(present); ccc++) {
+        for (size_t i = 0; present[ccc] && i < p->marks_count; i++) {
+            if (p->marks[i] >> 24 == ccc)
                 emit(p, p->marks[i] & 0xFFFFFF);
         }
     }
     p->marks_count = 0;
 }
 
-static void hold_mark(struct pass *p, uint32_t c, uint8_t class)
+static void hold_mark(struct pass *p, uint32_t c, uint8_t ccc)
 {
     if (p->marks_count == p->marks_cap) {
         size_t cap = p->marks_cap == 0 ? 16 : p->marks_cap * 2;
@@ -59,7 +60,7 @@ static void hold_mark(struct pass *p, uint32_t c, uint8_t class)
         p->marks = marks;
         p->marks_cap = cap;
     }
-    p->marks[p->marks_count++] = (uint32_t) class << 24 | c;
+    p->marks[p->marks_count++] = (uint32_t)ccc << 24 | c;
 }
 
 static void put(struct pass *p, uint32_t c)
@@ -71,16 +72,16 @@ static void put(struct pass *p, uint32_t c)
     uint32_t parts[UNICODE_DECOMPOSED_MAX];
     size_t count = unicode_decompose(c, parts);
     for (size_t i = 0; i < count; i++) {
-        uint8_t class = unicode_combining_class(parts[i]);
+        uint8_t ccc = unicode_combining_class(parts[i]);
         /* A dropped mark with a class would not have kept others from changing places. */
-        if (class == 0)
+        if (ccc == 0)
             flush_marks(p);
         if (unicode_is_nonspacing(parts[i]))
             continue;
-        if (class == 0)
+        if (ccc == 0)
             emit(p, parts[i]);
         else
-            hold_mark(p, parts[i], class);
+            hold_mark(p, parts[i], ccc);
     }
 }
 

@@ -5,14 +5,13 @@
 #include "text/vocabulary.h"
 
 /* Where the next special token belongs: before the text until the text was seen. */
-struct template
-{
+struct assembly {
     struct postprocessor *p;
     const struct vocabulary *vocabulary;
     bool saw_text;
 };
 
-static enum weir_code add_id(struct template *t, const struct field *f, struct weir_error *err)
+static enum weir_code add_id(struct assembly *t, const struct field *f, struct weir_error *err)
 {
     int64_t id;
     if (field_integer(f, 0, VOCABULARY_ID_MAX, &id, err))
@@ -30,7 +29,7 @@ static enum weir_code add_id(struct template *t, const struct field *f, struct w
 }
 
 /* `named` is the SpecialToken of a template, `special_tokens` says which ids it stands for. */
-static enum weir_code add_special(struct template *t, const struct field *special_tokens,
+static enum weir_code add_special(struct assembly *t, const struct field *special_tokens,
                                   const struct field *named, struct weir_error *err)
 {
     struct str name;
@@ -48,7 +47,7 @@ static enum weir_code add_special(struct template *t, const struct field *specia
     return WEIR_OK;
 }
 
-static enum weir_code add_text(struct template *t, const struct field *sequence,
+static enum weir_code add_text(struct assembly *t, const struct field *sequence,
                                struct weir_error *err)
 {
     struct field_path path;
@@ -64,7 +63,7 @@ static enum weir_code add_text(struct template *t, const struct field *sequence,
 }
 
 /* One piece: an object with the one field SpecialToken or Sequence. */
-static enum weir_code add_piece(struct template *t, const struct field *special_tokens,
+static enum weir_code add_piece(struct assembly *t, const struct field *special_tokens,
                                 const struct field *piece, struct weir_error *err)
 {
     static const char *const names[] = { "SpecialToken", "Sequence", NULL };
@@ -80,14 +79,14 @@ static enum weir_code add_piece(struct template *t, const struct field *special_
     struct field inner = field_of(piece, is_text ? "Sequence" : "SpecialToken");
     struct field type_id = field_of(&inner, "type_id");
     int64_t only_type;
-    /* The models embed one text as type 0; another type would need a list of types beside the ids. */
+    /* Models see one text as type 0; another would need a list of types beside the ids. */
     if (field_need_object(&inner, err) || field_only(&inner, inner_names, err) ||
         field_integer(&type_id, 0, 0, &only_type, err))
         return WEIR_LOAD_FAILED;
     return is_text ? add_text(t, &inner, err) : add_special(t, special_tokens, &inner, err);
 }
 
-static enum weir_code load_template(struct template *t, const struct field *f,
+static enum weir_code load_template(struct assembly *t, const struct field *f,
                                     struct weir_error *err)
 {
     static const char *const names[] = { "type", "single", "pair", "special_tokens", NULL };
@@ -110,7 +109,7 @@ static enum weir_code load_template(struct template *t, const struct field *f,
 }
 
 /* "cls": [name, id] before the text, "sep": [name, id] behind it. */
-static enum weir_code load_bert(struct template *t, const struct field *f, struct weir_error *err)
+static enum weir_code load_bert(struct assembly *t, const struct field *f, struct weir_error *err)
 {
     static const char *const names[] = { "type", "cls", "sep", NULL };
     static const char *const order[] = { "cls", "sep" };
@@ -128,7 +127,7 @@ static enum weir_code load_bert(struct template *t, const struct field *f, struc
 
 static const struct {
     const char *name;
-    enum weir_code (*load)(struct template *t, const struct field *f, struct weir_error *err);
+    enum weir_code (*load)(struct assembly *t, const struct field *f, struct weir_error *err);
 } kinds[] = {
     {"TemplateProcessing", load_template},
     { "BertProcessing",    load_bert    },
@@ -140,7 +139,7 @@ enum weir_code postprocessor_load(struct postprocessor *p, const struct field *f
     struct component part;
     if (field_component(f, "processors", &part, err))
         return WEIR_LOAD_FAILED;
-    struct template t = { .p = p, .vocabulary = v };
+    struct assembly t = { .p = p, .vocabulary = v };
     for (size_t i = 0; i < ARRAY_COUNT(kinds); i++) {
         if (str_eq(part.type, str_of(kinds[i].name)))
             return kinds[i].load(&t, &part.item, err);

@@ -1,8 +1,8 @@
 /* subword.h — how a word becomes ids of a vocabulary.
  *
- * One row a type that the file's `model` may name. Today: WordPiece, in wordpiece.c, which takes the
- * longest piece that the rest of the word begins with, again and again; a word that can't be made
- * of pieces to its end is one unknown token as a whole. */
+ * One row a type that the file's `model` may name. Today: WordPiece, in wordpiece.c, which takes
+ * the longest piece that the rest of the word begins with, again and again; a word that can't be
+ * made of pieces to its end is one unknown token as a whole. */
 #ifndef TEXT_SUBWORD_H
 #define TEXT_SUBWORD_H
 

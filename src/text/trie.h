@@ -1,8 +1,8 @@
 /* trie.h — the longest of many keys that a text begins with.
  *
  * Built once, never changed. A walk starts at TRIE_ROOT and takes one byte a step, so looking at a
- * text costs its bytes, not the number of keys. The children of a node lie side by side, in order of
- * their bytes. */
+ * text costs its bytes, not the number of keys. The children of a node lie side by side, in order
+ * of their bytes. */
 #ifndef TEXT_TRIE_H
 #define TEXT_TRIE_H
 
@@ -40,8 +40,8 @@ void trie_finish(struct trie *t);
 uint32_t trie_step(const struct trie *t, uint32_t node, uint8_t byte);
 /* Where the whole of `s` leads from the node, or TRIE_NONE. */
 uint32_t trie_walk(const struct trie *t, uint32_t node, struct str s);
-/* The value of the longest key that `s` begins with when the walk starts at the node, and its length
- * in bytes; -1 when there is none. At least one byte is taken. */
+/* The value of the longest key that `s` begins with when the walk starts at the node, and its
+ * length in bytes; -1 when there is none. At least one byte is taken. */
 int32_t trie_longest(const struct trie *t, uint32_t node, struct str s, size_t *out_len);
 
 #endif

@@ -21,7 +21,10 @@ bool unicode_is_other(uint32_t c);       /* Cc, Cf, Co; not tab, line feed, carr
 bool unicode_is_punctuation(uint32_t c); /* P, and the symbols of ASCII */
 bool unicode_is_nonspacing(uint32_t c);  /* Mn */
 bool unicode_is_chinese(uint32_t c);     /* the ideographs that BERT sets apart */
-bool unicode_is_word(uint32_t c);        /* \w of a regular expression */
+bool unicode_is_word(uint32_t c);        /* \w of a regular expression; see below */
+
+/* unicode_is_word alone follows the Unicode of libutf8proc: letters newer than Unicode 15 are not
+ * words here and are there. It only matters to a `single_word` token that such a letter touches. */
 
 /* Canonical decomposition, whole; returns how many code points it has. */
 size_t unicode_decompose(uint32_t c, uint32_t out[UNICODE_DECOMPOSED_MAX]);

@@ -3,7 +3,8 @@
  * Any thread writes; whole frames go out in the order in which the calls got the lock. Nothing here
  * blocks on the socket: what it does not take at once is kept in a bounded buffer that the reading
  * thread flushes. A compute thread that would fill the buffer further waits for room instead; the
- * reading thread never waits, its own few frames always fit. When the peer is gone the process ends. */
+ * reading thread never waits, its own few frames always fit. When the peer is gone, the process
+ * ends. */
 #ifndef WORKER_CHANNEL_H
 #define WORKER_CHANNEL_H
 

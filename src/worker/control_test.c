@@ -49,12 +49,23 @@ static void run(struct fixture *t, uint64_t job, struct str payload)
     assert_int_equal(f.job, job);
 }
 
+static void send_credit(struct peer *p, uint64_t job, uint32_t events, uint32_t bytes)
+{
+    struct buffer body;
+    buffer_init(&body, FRAME_BODY_MAX);
+    message_credit_write(&body, &(struct message_credit){ events, bytes });
+    peer_tell(p, FRAME_CREDIT, job, &body);
+}
+
 /* Waits until the control thread has read everything that was sent. */
 static void catch_up(struct fixture *t)
 {
     struct frame f;
     uint64_t sequence;
-    peer_ping(&t->peer, 77);
+    struct buffer body;
+    buffer_init(&body, 100);
+    message_ping_write(&body, 77);
+    peer_tell(&t->peer, FRAME_PING, 0, &body);
     peer_expect(&t->peer, FRAME_PONG, &f);
     assert_true(message_ping_read(&f, &sequence, NULL));
     assert_int_equal(sequence, 77);
@@ -176,13 +187,13 @@ static void credit_is_counted_in_events_and_bytes(void **state)
     peer_expect(&t.peer, FRAME_ACCEPTED, &f);
     const struct worker_job job = take_one(t.control);
     assert_true(control_output(t.control, &job, STR("twelve bytes"), true));
-    peer_credit(&t.peer, 1, 1, 2);                         /* events 1, bytes 0 */
+    send_credit(&t.peer, 1, 1, 2);                         /* events 1, bytes 0 */
     assert_true(peer_output(&t.peer, 1, &bytes).streamed); /* overdrawn by 2 */
     catch_up(&t);
     assert_false(control_output(t.control, &job, STR("x"), true));
     assert_true(control_output(t.control, &job, STR("collected"), false)); /* needs none */
     assert_false(peer_output(&t.peer, 1, &bytes).streamed);
-    peer_credit(&t.peer, 1, 0, 1);
+    send_credit(&t.peer, 1, 0, 1);
     catch_up(&t);
     assert_true(control_wait(t.control, CONTROL_FOREVER)); /* credit is news */
     assert_true(control_output(t.control, &job, STR("x"), true));
@@ -233,7 +244,10 @@ static void bye_is_heard_when_no_job_is_left(void **state)
     struct fixture t;
     struct message_load load;
     open_fixture(&t);
-    peer_load(&t.peer, 3, 2);
+    struct buffer body;
+    buffer_init(&body, 100);
+    message_load_write(&body, &(struct message_load){ .slots = 3, .threads = 1, .attempt = 2 });
+    peer_tell(&t.peer, FRAME_LOAD, 0, &body);
     assert_true(control_load(t.control, &load));
     assert_int_equal(load.slots, 3);
     assert_int_equal(load.attempt, 2);
@@ -273,7 +287,7 @@ static void the_page_carries_ticks_and_the_share(void **state)
     close_fixture(&t);
 }
 
-/* What a worker process does with these bytes while its compute thread is stuck: its exit status. */
+/* The exit status of a worker that gets these bytes while its compute thread is stuck. */
 static int status_after(const void *bytes, size_t count)
 {
     int status;

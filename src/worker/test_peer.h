@@ -57,6 +57,14 @@ static inline void peer_send(struct peer *p, enum frame_type type, uint64_t job,
     buffer_finish(&out);
 }
 
+/* As peer_send, without a payload; the body is finished. */
+static inline void peer_tell(struct peer *p, enum frame_type type, uint64_t job,
+                             struct buffer *body)
+{
+    peer_send(p, type, job, body, (struct str){ 0 });
+    buffer_finish(body);
+}
+
 static inline void peer_run_with(struct peer *p, uint64_t job, const struct message_run *run,
                                  struct str payload)
 {
@@ -75,34 +83,6 @@ static inline void peer_run(struct peer *p, uint64_t job, enum weir_capability c
                                          WIRE_CREDIT_EVENTS, WIRE_CREDIT_BYTES,
                                          (uint32_t)payload.len },
                   payload);
-}
-
-static inline void peer_credit(struct peer *p, uint64_t job, uint32_t events, uint32_t bytes)
-{
-    struct buffer body;
-    buffer_init(&body, FRAME_BODY_MAX);
-    message_credit_write(&body, &(struct message_credit){ events, bytes });
-    peer_send(p, FRAME_CREDIT, job, &body, (struct str){ 0 });
-    buffer_finish(&body);
-}
-
-static inline void peer_ping(struct peer *p, uint64_t sequence)
-{
-    struct buffer body;
-    buffer_init(&body, FRAME_BODY_MAX);
-    message_ping_write(&body, sequence);
-    peer_send(p, FRAME_PING, 0, &body, (struct str){ 0 });
-    buffer_finish(&body);
-}
-
-static inline void peer_load(struct peer *p, uint32_t slots, uint32_t attempt)
-{
-    struct buffer body;
-    buffer_init(&body, FRAME_BODY_MAX);
-    message_load_write(&body,
-                       &(struct message_load){ .slots = slots, .threads = 2, .attempt = attempt });
-    peer_send(p, FRAME_LOAD, 0, &body, (struct str){ 0 });
-    buffer_finish(&body);
 }
 
 /* The next frame within `patience_ms`; 0: none came, -1: the worker closed or speaks no protocol.

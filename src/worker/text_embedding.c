@@ -83,7 +83,7 @@ static bool add_next(struct server *s, size_t owner)
     if (j->next == j->request.count || s->rows == BATCH_ROWS_MAX)
         return false;
     const size_t count = j->counts[j->next];
-    /* No input is longer than the budget (text_embedding_serve checks), so a batch never stays empty. */
+    /* No input is longer than the budget, which text_embedding_serve checks: no batch is empty. */
     if (count > s->tokens_max - s->tokens)
         return false;
     s->sequences[s->rows] =

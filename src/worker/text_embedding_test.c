@@ -301,7 +301,7 @@ static void neighbours_change_nothing(void **state)
 static void a_long_job_is_cancelled_and_a_short_one_overtakes_it(void **state)
 {
     (void)state;
-    enum { MANY = 4000 };
+    enum { MANY = 20000 };
     struct wire_input *inputs = mem_new(MANY, sizeof(*inputs));
     for (int i = 0; i < MANY; i++)
         inputs[i] = text_of("one of very many inputs of a long job");

@@ -299,6 +299,7 @@ def test_breaker_opens_and_closes(serve):
     server = serve({"m": FAKE + "?script=yes", "other": FAKE}, "--limit", "breaker_failures=3",
                    "--limit", "breaker_open_ms=700", "--limit", "breaker_probes=2")
     server.vector("warm")
+    server.wait_settled()
     for _ in range(3):
         assert server.embed("!fail once more").status == 500
     assert server.model()["breaker"] == "open"
@@ -311,6 +312,18 @@ def test_breaker_opens_and_closes(serve):
     assert server.model()["breaker"] == "half_open"
     assert server.embed("fine").status == 200
     assert server.model()["breaker"] == "closed"
+
+
+def test_breaker_remembers_why_after_another_load(serve):
+    """The load of a second worker succeeds: that is no news of the requests that failed."""
+    server = serve({"m": FAKE + "?script=yes&load=500ms"}, "--limit", "breaker_failures=3")
+    server.vector("warm")
+    server.wait_workers(1, ["Loading"])
+    for _ in range(3):
+        assert server.embed("!fail once more").status == 500
+    server.wait_settled()
+    refused = server.embed("fine")
+    assert refused.status == 503 and "once more" in refused.error["message"], refused
 
 
 def test_unknown_option_of_a_fake_model(serve):

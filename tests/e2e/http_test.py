@@ -3,6 +3,8 @@
 import http.client
 import json
 import math
+import signal
+import struct
 import threading
 
 import pytest
@@ -430,7 +432,6 @@ def test_base64_equals_float(server):
     coded = server.embed(texts, encoding_format="base64").vectors
     assert all(isinstance(text, str) for text in coded)
     # Float text carries every bit: read back as 32-bit numbers they are the same.
-    import struct
     single = [[struct.unpack("<f", struct.pack("<f", v))[0] for v in row] for row in floats]
     assert [decode_base64(text) for text in coded] == single
 
@@ -550,9 +551,8 @@ def test_tokenize(server):
     assert wrong.status == 400 and wrong.error["param"] == "tokens"
 
 
-def test_sigint_and_sighup_do_not_reach_workers(serve):
-    """SIGHUP to the server changes nothing, and requests go on."""
-    import signal
+def test_sighup_changes_nothing(serve):
+    """There is no configuration to read again yet; requests go on with the same workers."""
     server = serve({"m": FAKE})
     server.vector("x")
     pids = sorted(w["pid"] for w in server.wait_settled())

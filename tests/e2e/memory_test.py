@@ -3,7 +3,7 @@
 import time
 
 from conftest import state_machine
-from harness import GiB, SLOW, MiB, wait_until
+from harness import GiB, MiB, wait_until
 
 FAKE = "fake:text_embedding?context=0&scratch=0"
 
@@ -23,7 +23,7 @@ def test_never_fits(serve):
         assert answer.status == 507, answer
         assert answer.error["code"] == "model_too_large"
         assert "'m'" in answer.error["message"]
-        assert "20.0 GiB" in answer.error["message"] and "16.0 GiB" in answer.error["message"]
+        assert "20 GiB" in answer.error["message"] and "16 GiB" in answer.error["message"]
         assert answer.headers["x-should-retry"] == "false"
         assert "retry-after" not in answer.headers
     assert server.model()["spawned"] == 0
@@ -45,7 +45,7 @@ def test_evict_waits_for_exit(serve):
     assert spawned["time_ms"] >= last_dead["time_ms"]
     evictions = events.kinds("evict", "a")
     assert len(evictions) == 2
-    assert "'b'" in evictions[0]["reason"] and "10.0 GiB" in evictions[0]["reason"]
+    assert "'b'" in evictions[0]["reason"] and "10 GiB" in evictions[0]["reason"]
     for worker in events.workers("a"):
         assert events.states(worker, "a")[-2:] == ["Evicting", "Dead"]
     assert server.leased() == 10 * 1024
@@ -197,7 +197,7 @@ def test_budget_follows_the_group(serve, tmp_path):
     server = serve({"m": FAKE + "&weights=15GiB"}, machine=folder, memory="100%")
     assert server.status()["memory"]["budget"] == 20 * GiB - 256 * MiB
     half = serve({"m": FAKE}, machine=folder, memory="50%")
-    assert half.status()["memory"]["budget"] // MiB == 10 * 1024
+    assert round(half.status()["memory"]["budget"] / MiB) == 10 * 1024
 
 
 def test_other_programs_memory_counts(serve, tmp_path):
@@ -225,7 +225,7 @@ def test_min_workers_are_never_victims(serve):
     (other,) = set("ab") - {resident}
     answer = server.embed("x", other, headers={"x-weir-deadline-ms": "500"})
     assert answer.status in (503, 507), answer
-    assert "9.0 GiB" in answer.error["message"] or str(9 * GiB) in answer.error["message"]
+    assert "9 GiB" in answer.error["message"] or str(9 * GiB) in answer.error["message"]
     assert server.embed("x", resident).status == 200
     assert server.workers(resident)[0]["pid"] == pid
 

@@ -1,5 +1,7 @@
 """Workers that come and go with the requests: queues, deadlines, cancels, idle time."""
 
+import os
+import signal
 import socket
 import time
 
@@ -37,21 +39,23 @@ def test_dead_workers_leave_the_status(serve):
 
 
 def test_min_workers_are_kept(serve):
-    server = serve({"m": FAKE}, "--min-workers", "1", "--idle", "1", "--idle-label", "1")
-    (worker,) = server.wait_workers(1, ["Ready", "Idle"])  # without any request
-    server.vector("x")
+    """One is there without any request, a queue brings a second, and quiet leaves the one."""
+    server = serve({"m": FAKE + "?step=1500ms"}, "--min-workers", "1", "--max-workers", "2",
+                   "--idle", "1", "--idle-label", "1")
+    server.wait_workers(1, ["Ready", "Idle"])
+    running = [server.later(server.embed, f"t{i}") for i in range(3)]
+    assert [r.result().status for r in running] == [200] * 3
     server.wait_settled()
-    server.wait_workers(1, seconds=5)
-    time.sleep(1.5)
+    events = server.events()
+    events.state("Dead", seconds=5)
     (kept,) = server.workers()
-    assert kept["state"] == "Idle"
+    time.sleep(1.5)
+    (after,) = server.workers()
+    assert after["pid"] == kept["pid"] and after["state"] == "Idle"
     assert server.model()["spawned"] == 2
-    assert worker["id"] in (1, 2, 3) and kept["pid"] in server.children()
 
 
 def test_minimum_is_filled_again_after_a_death(serve):
-    import os
-    import signal
     server = serve({"m": FAKE}, "--min-workers", "1", "--max-workers", "1")
     (worker,) = server.wait_workers(1, ["Ready", "Idle"])
     os.kill(worker["pid"], signal.SIGKILL)

@@ -26,6 +26,26 @@ INLINE __m256i lanes(size_t left)
     return _mm256_loadu_si256((const __m256i *)(const void *)(window + WIDTH - used));
 }
 
+/* The next 8 numbers, or the `left` that there are and zeros. Masked moves are slow on many CPUs. */
+INLINE __m256 load(const float *from, size_t left)
+{
+    return left >= WIDTH ? _mm256_loadu_ps(from) : _mm256_maskload_ps(from, lanes(left));
+}
+
+INLINE void store(float *to, size_t left, __m256 v)
+{
+    if (left >= WIDTH)
+        _mm256_storeu_ps(to, v);
+    else
+        _mm256_maskstore_ps(to, lanes(left), v);
+}
+
+/* v with zeros from lane `left` on. */
+INLINE __m256 keep(__m256 v, size_t left)
+{
+    return left >= WIDTH ? v : _mm256_and_ps(v, _mm256_castsi256_ps(lanes(left)));
+}
+
 INLINE float sum_of(__m256 v)
 {
     __m128 four = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
@@ -87,20 +107,14 @@ INLINE __m256 gelu_of(__m256 x)
 
 INLINE void store_vector(const struct matmul_tile *t, size_t row, size_t column, __m256 sum)
 {
-    __m256i mask = lanes(t->columns - column);
+    const size_t left = t->columns - column;
     if (t->bias)
         sum = _mm256_add_ps(sum, _mm256_loadu_ps(t->bias + column));
-    if (t->addend) {
-        const float *addend = t->addend + row * t->addend_stride + column;
-        sum = _mm256_add_ps(sum, _mm256_maskload_ps(addend, mask));
-    }
+    if (t->addend)
+        sum = _mm256_add_ps(sum, load(t->addend + row * t->addend_stride + column, left));
     if (t->activation == ACTIVATION_GELU)
         sum = gelu_of(sum);
-    float *out = t->out + row * t->out_stride + column;
-    if (t->columns - column >= WIDTH)
-        _mm256_storeu_ps(out, sum);
-    else
-        _mm256_maskstore_ps(out, mask, sum);
+    store(t->out + row * t->out_stride + column, left, sum);
 }
 
 /* `rows` is a constant at every call, so that the sums live in registers. */
@@ -149,44 +163,29 @@ static void matmul_tile(const struct matmul_tile *t)
 static float dot(const float *a, const float *b, size_t n)
 {
     __m256 sum = _mm256_setzero_ps();
-    size_t i = 0;
-    for (; i + WIDTH <= n; i += WIDTH)
-        sum = _mm256_fmadd_ps(_mm256_loadu_ps(a + i), _mm256_loadu_ps(b + i), sum);
-    if (i < n) {
-        __m256i mask = lanes(n - i);
-        sum =
-            _mm256_fmadd_ps(_mm256_maskload_ps(a + i, mask), _mm256_maskload_ps(b + i, mask), sum);
-    }
+    for (size_t i = 0; i < n; i += WIDTH)
+        sum = _mm256_fmadd_ps(load(a + i, n - i), load(b + i, n - i), sum);
     return sum_of(sum);
 }
 
 static void add(float *out, const float *x, size_t n)
 {
-    size_t i = 0;
-    for (; i + WIDTH <= n; i += WIDTH)
-        _mm256_storeu_ps(out + i, _mm256_add_ps(_mm256_loadu_ps(out + i), _mm256_loadu_ps(x + i)));
-    for (; i < n; i++)
-        out[i] += x[i];
+    for (size_t i = 0; i < n; i += WIDTH)
+        store(out + i, n - i, _mm256_add_ps(load(out + i, n - i), load(x + i, n - i)));
 }
 
 static void scale(float *x, float factor, size_t n)
 {
     const __m256 factors = _mm256_set1_ps(factor);
-    size_t i = 0;
-    for (; i + WIDTH <= n; i += WIDTH)
-        _mm256_storeu_ps(x + i, _mm256_mul_ps(_mm256_loadu_ps(x + i), factors));
-    for (; i < n; i++)
-        x[i] *= factor;
+    for (size_t i = 0; i < n; i += WIDTH)
+        store(x + i, n - i, _mm256_mul_ps(load(x + i, n - i), factors));
 }
 
 static float mean_of(const float *x, size_t n)
 {
     __m256 sum = _mm256_setzero_ps();
-    size_t i = 0;
-    for (; i + WIDTH <= n; i += WIDTH)
-        sum = _mm256_add_ps(sum, _mm256_loadu_ps(x + i));
-    if (i < n)
-        sum = _mm256_add_ps(sum, _mm256_maskload_ps(x + i, lanes(n - i)));
+    for (size_t i = 0; i < n; i += WIDTH)
+        sum = _mm256_add_ps(sum, load(x + i, n - i));
     return sum_of(sum) / (float)n;
 }
 
@@ -195,18 +194,10 @@ static float variance_of(float *x, size_t n, float mean)
 {
     const __m256 means = _mm256_set1_ps(mean);
     __m256 sum = _mm256_setzero_ps();
-    size_t i = 0;
-    for (; i + WIDTH <= n; i += WIDTH) {
-        __m256 v = _mm256_sub_ps(_mm256_loadu_ps(x + i), means);
+    for (size_t i = 0; i < n; i += WIDTH) {
+        __m256 v = keep(_mm256_sub_ps(load(x + i, n - i), means), n - i);
         sum = _mm256_fmadd_ps(v, v, sum);
-        _mm256_storeu_ps(x + i, v);
-    }
-    if (i < n) {
-        __m256i mask = lanes(n - i);
-        __m256 v = _mm256_sub_ps(_mm256_maskload_ps(x + i, mask), means);
-        v = _mm256_and_ps(v, _mm256_castsi256_ps(mask));
-        sum = _mm256_fmadd_ps(v, v, sum);
-        _mm256_maskstore_ps(x + i, mask, v);
+        store(x + i, n - i, v);
     }
     return sum_of(sum) / (float)n;
 }
@@ -217,27 +208,22 @@ static void layer_norm(float *x, const float *gain, const float *shift, size_t n
         return;
     const __m256 factor = _mm256_set1_ps(1 / sqrtf(variance_of(x, n, mean_of(x, n)) + eps));
     for (size_t i = 0; i < n; i += WIDTH) {
-        __m256i mask = lanes(n - i);
-        __m256 v = _mm256_mul_ps(_mm256_maskload_ps(x + i, mask), factor);
-        v = _mm256_fmadd_ps(v, _mm256_maskload_ps(gain + i, mask),
-                            _mm256_maskload_ps(shift + i, mask));
-        _mm256_maskstore_ps(x + i, mask, v);
+        __m256 v = _mm256_mul_ps(load(x + i, n - i), factor);
+        v = _mm256_fmadd_ps(v, load(gain + i, n - i), load(shift + i, n - i));
+        store(x + i, n - i, v);
     }
 }
 
 static float largest_in(const float *x, size_t n)
 {
-    const __m256 least = _mm256_set1_ps(-INFINITY);
-    __m256 largest = least;
+    __m256 largest = _mm256_set1_ps(-INFINITY);
     size_t i = 0;
     for (; i + WIDTH <= n; i += WIDTH)
         largest = _mm256_max_ps(largest, _mm256_loadu_ps(x + i));
-    if (i < n) {
-        __m256i mask = lanes(n - i);
-        __m256 v = _mm256_maskload_ps(x + i, mask);
-        largest = _mm256_max_ps(largest, _mm256_blendv_ps(least, v, _mm256_castsi256_ps(mask)));
-    }
-    return largest_of(largest);
+    float most = largest_of(largest);
+    for (; i < n; i++)
+        most = fmaxf(most, x[i]);
+    return most;
 }
 
 static void softmax(float *x, float factor, size_t n)
@@ -248,22 +234,18 @@ static void softmax(float *x, float factor, size_t n)
     const __m256 factors = _mm256_set1_ps(factor);
     __m256 sum = _mm256_setzero_ps();
     for (size_t i = 0; i < n; i += WIDTH) {
-        __m256i mask = lanes(n - i);
-        __m256 v = _mm256_sub_ps(_mm256_maskload_ps(x + i, mask), largest);
-        v = exp_of(_mm256_mul_ps(v, factors));
-        v = _mm256_and_ps(v, _mm256_castsi256_ps(mask));
+        __m256 v = _mm256_mul_ps(_mm256_sub_ps(load(x + i, n - i), largest), factors);
+        v = keep(exp_of(v), n - i);
         sum = _mm256_add_ps(sum, v);
-        _mm256_maskstore_ps(x + i, mask, v);
+        store(x + i, n - i, v);
     }
     scale(x, 1 / sum_of(sum), n);
 }
 
 static void gelu(float *x, size_t n)
 {
-    for (size_t i = 0; i < n; i += WIDTH) {
-        __m256i mask = lanes(n - i);
-        _mm256_maskstore_ps(x + i, mask, gelu_of(_mm256_maskload_ps(x + i, mask)));
-    }
+    for (size_t i = 0; i < n; i += WIDTH)
+        store(x + i, n - i, gelu_of(load(x + i, n - i)));
 }
 
 const struct kernels kernels_avx2 = {

@@ -75,13 +75,30 @@ static int died_of(struct fixture *t)
     return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 }
 
+static void send_load(struct peer *p, uint32_t slots, uint32_t attempt)
+{
+    struct buffer body;
+    buffer_init(&body, FRAME_BODY_MAX);
+    message_load_write(&body,
+                       &(struct message_load){ .slots = slots, .threads = 2, .attempt = attempt });
+    peer_tell(p, FRAME_LOAD, 0, &body);
+}
+
+static void send_credit(struct peer *p, uint64_t job, uint32_t events, uint32_t bytes)
+{
+    struct buffer body;
+    buffer_init(&body, FRAME_BODY_MAX);
+    message_credit_write(&body, &(struct message_credit){ events, bytes });
+    peer_tell(p, FRAME_CREDIT, job, &body);
+}
+
 static void ready(struct fixture *t, const char *spec, uint32_t slots)
 {
     struct frame f;
     start(t, spec);
     peer_expect(&t->peer, FRAME_HELLO, &f);
     peer_expect(&t->peer, FRAME_PLAN, &f);
-    peer_load(&t->peer, slots, 1);
+    send_load(&t->peer, slots, 1);
     peer_expect(&t->peer, FRAME_LOADED, &f);
 }
 
@@ -141,7 +158,7 @@ static void it_says_hello_plans_loads_and_leaves(void **state)
     peer_expect(&t.peer, FRAME_PLAN, &f);
     assert_true(message_plan_read(&f, &plan, NULL));
     assert_int_equal(plan.slots, 3);
-    peer_load(&t.peer, 3, 1);
+    send_load(&t.peer, 3, 1);
     peer_expect(&t.peer, FRAME_LOADED, &f);
     assert_true(atomic_load(&t.peer.page->ticks) > 0);
     peer_send(&t.peer, FRAME_BYE, 0, NULL, (struct str){ 0 });
@@ -250,10 +267,10 @@ static void a_job_without_credit_lets_others_pass(void **state)
     generate(&t, 2, "hello");
     expect_word(&t, 2, "hello");
     peer_end(&t.peer, 2);
-    peer_credit(&t.peer, 1, 1, 100);
+    send_credit(&t.peer, 1, 1, 100);
     expect_word(&t, 1, "token 64");
     assert_int_equal(peer_poll(&t.peer, 50, &f), 0);
-    peer_credit(&t.peer, 1, 1, 100);
+    send_credit(&t.peer, 1, 1, 100);
     expect_word(&t, 1, "token 65");
     assert_int_equal(peer_end(&t.peer, 1).output_tokens, 66);
     assert_int_equal(stop(&t), 0);
@@ -267,12 +284,17 @@ static void steps_take_their_time_side_by_side(void **state)
     const int64_t before_ms = clock_ms();
     generate(&t, 1, "a b c");
     generate(&t, 2, "a b c");
-    size_t ended = 0;
+    size_t ended = 0, words[3] = { 0 };
     struct frame f;
-    while (ended < 2 && peer_poll(&t.peer, PEER_PATIENCE_MS, &f) == 1)
-        ended += f.type == FRAME_END;
-    /* Three steps each, and not six one after another. */
-    assert_in_range(clock_ms() - before_ms, 180, 340);
+    while (ended < 2 && peer_poll(&t.peer, PEER_PATIENCE_MS, &f) == 1) {
+        assert_in_range(f.job, 1, 2);
+        words[f.job] += f.type == FRAME_OUTPUT;
+        /* Neither waits for the other to end. */
+        if (f.type == FRAME_END && ++ended == 1)
+            assert_true(words[1] >= 2 && words[2] >= 2);
+    }
+    assert_true(words[1] == 3 && words[2] == 3);
+    assert_true(clock_ms() - before_ms >= 180);
     assert_int_equal(stop(&t), 0);
 }
 
@@ -315,7 +337,10 @@ static void a_hanging_worker_answers_pings_and_dies_with_its_channel(void **stat
     struct frame f;
     ready(&t, "fake:text_embedding?hang=step:1", 1);
     embed(&t, 1, "x", 0);
-    peer_ping(&t.peer, 5);
+    struct buffer body;
+    buffer_init(&body, 100);
+    message_ping_write(&body, 5);
+    peer_tell(&t.peer, FRAME_PING, 0, &body);
     peer_expect(&t.peer, FRAME_PONG, &f);
     const uint64_t ticks = atomic_load(&t.peer.page->ticks);
     assert_int_equal(peer_poll(&t.peer, 100, &f), 0);
@@ -332,7 +357,7 @@ static void loads_fail_as_often_as_told(void **state)
     start(&t, "fake:text_embedding?load_fail=disk on fire&load_fail_times=2");
     peer_expect(&t.peer, FRAME_HELLO, &f);
     peer_expect(&t.peer, FRAME_PLAN, &f);
-    peer_load(&t.peer, 1, 2);
+    send_load(&t.peer, 1, 2);
     peer_expect(&t.peer, FRAME_FAILED, &f);
     assert_true(message_failed_read(&f, &err, NULL));
     assert_int_equal(err.code, WEIR_LOAD_FAILED);
@@ -342,7 +367,7 @@ static void loads_fail_as_often_as_told(void **state)
     start(&t, "fake:text_embedding?load_fail=disk on fire&load_fail_times=2");
     peer_expect(&t.peer, FRAME_HELLO, &f);
     peer_expect(&t.peer, FRAME_PLAN, &f);
-    peer_load(&t.peer, 1, 3);
+    send_load(&t.peer, 1, 3);
     peer_expect(&t.peer, FRAME_LOADED, &f);
     assert_int_equal(stop(&t), 0);
 }

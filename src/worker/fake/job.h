@@ -1,6 +1,6 @@
 /* job.h — one request that a fake worker runs: a number of steps of a given duration each, then the
- * answer. Streamed text goes out a word every `steps` steps. Several jobs run side by side; each has
- * a time of its own at which its next step is due. */
+ * answer. Streamed text goes out a word every `steps` steps. Several jobs run side by side; each
+ * has a time of its own at which its next step is due. */
 #ifndef WORKER_FAKE_JOB_H
 #define WORKER_FAKE_JOB_H
 

@@ -11,7 +11,7 @@
 enum kind {
     KIND_BYTES,    /* uint64_t */
     KIND_DURATION, /* int64_t, milliseconds */
-    KIND_COUNT,    /* uint32_t, from 1 to most */
+    KIND_COUNT,    /* uint32_t, from 1 to range */
     KIND_YES,      /* bool */
     KIND_TEXT,     /* char[SPEC_TEXT_MAX] */
     KIND_FAULT     /* struct spec_fault, at one of the places */
@@ -19,32 +19,37 @@ enum kind {
 
 #define PLACE(NAME) (1u << SPEC_##NAME)
 
+enum {
+    CRASH_PLACES = PLACE(START) | PLACE(LOAD) | PLACE(STEP) | PLACE(EVERY),
+    HANG_PLACES = PLACE(START) | PLACE(LOAD) | PLACE(STEP),
+    GARBAGE_PLACES = PLACE(HELLO) | PLACE(PLAN) | PLACE(RESULT)
+};
+
 static const struct option {
     const char *name;
     size_t offset;
     enum kind kind;
-    uint32_t most;   /* KIND_COUNT */
-    uint32_t places; /* KIND_FAULT */
+    uint32_t range; /* of KIND_COUNT the most, of KIND_FAULT the places */
 } options[] = {
 #define AT(member) offsetof(struct spec, member)
-    {"weights",          AT(weights_bytes),   KIND_BYTES,    0,             0                                                      },
-    { "context",         AT(context_bytes),   KIND_BYTES,    0,             0                                                      },
-    { "scratch",         AT(scratch_bytes),   KIND_BYTES,    0,             0                                                      },
-    { "touch",           AT(touch),           KIND_YES,      0,             0                                                      },
-    { "load",            AT(load_ms),         KIND_DURATION, 0,             0                                                      },
-    { "step",            AT(step_ms),         KIND_DURATION, 0,             0                                                      },
-    { "steps",           AT(steps),           KIND_COUNT,    1000000,       0                                                      },
-    { "slots",           AT(slots),           KIND_COUNT,    CONTROL_SLOTS, 0                                                      },
-    { "dim",             AT(dim),             KIND_COUNT,    65536,         0                                                      },
-    { "plan_fail",       AT(plan_fail),       KIND_TEXT,     0,             0                                                      },
-    { "load_fail",       AT(load_fail),       KIND_TEXT,     0,             0                                                      },
-    { "load_fail_times", AT(load_fail_times), KIND_COUNT,    UINT32_MAX,    0                                                      },
-    { "crash",           AT(crash),           KIND_FAULT,    0,             PLACE(LOAD) | PLACE(START) | PLACE(STEP) | PLACE(EVERY)},
-    { "hang",            AT(hang),            KIND_FAULT,    0,             PLACE(LOAD) | PLACE(START) | PLACE(STEP)               },
-    { "garbage",         AT(garbage),         KIND_FAULT,    0,             PLACE(HELLO) | PLACE(PLAN) | PLACE(RESULT)             },
-    { "ignore_term",     AT(ignore_term),     KIND_YES,      0,             0                                                      },
-    { "leak",            AT(leak_bytes),      KIND_BYTES,    0,             0                                                      },
-    { "script",          AT(script),          KIND_YES,      0,             0                                                      },
+    {"weights",          AT(weights_bytes),   KIND_BYTES,    0             },
+    { "context",         AT(context_bytes),   KIND_BYTES,    0             },
+    { "scratch",         AT(scratch_bytes),   KIND_BYTES,    0             },
+    { "touch",           AT(touch),           KIND_YES,      0             },
+    { "load",            AT(load_ms),         KIND_DURATION, 0             },
+    { "step",            AT(step_ms),         KIND_DURATION, 0             },
+    { "steps",           AT(steps),           KIND_COUNT,    1000000       },
+    { "slots",           AT(slots),           KIND_COUNT,    CONTROL_SLOTS },
+    { "dim",             AT(dim),             KIND_COUNT,    65536         },
+    { "plan_fail",       AT(plan_fail),       KIND_TEXT,     0             },
+    { "load_fail",       AT(load_fail),       KIND_TEXT,     0             },
+    { "load_fail_times", AT(load_fail_times), KIND_COUNT,    UINT32_MAX    },
+    { "crash",           AT(crash),           KIND_FAULT,    CRASH_PLACES  },
+    { "hang",            AT(hang),            KIND_FAULT,    HANG_PLACES   },
+    { "garbage",         AT(garbage),         KIND_FAULT,    GARBAGE_PLACES},
+    { "ignore_term",     AT(ignore_term),     KIND_YES,      0             },
+    { "leak",            AT(leak_bytes),      KIND_BYTES,    0             },
+    { "script",          AT(script),          KIND_YES,      0             },
 #undef AT
 };
 
@@ -116,10 +121,10 @@ static bool parse_value(const struct option *o, struct str value, struct spec *s
     switch (o->kind) {
     case KIND_BYTES: return size_parse(text, at, NULL) == WEIR_OK;
     case KIND_DURATION: return spec_duration(value, at);
-    case KIND_COUNT: return parse_count(value, o->most, at);
+    case KIND_COUNT: return parse_count(value, o->range, at);
     case KIND_YES: return parse_yes(value, at);
     case KIND_TEXT: memcpy(at, text, sizeof(text)); return true;
-    case KIND_FAULT: return parse_fault(value, o->places, at);
+    case KIND_FAULT: return parse_fault(value, o->range, at);
     }
     return false;
 }

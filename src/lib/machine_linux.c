@@ -3,6 +3,7 @@
 
 #include "base/buffer.h"
 #include "base/file.h"
+#include "base/mem.h"
 #include "base/str.h"
 
 #include <inttypes.h>
@@ -41,12 +42,20 @@ static bool read_text(const char *path, struct buffer *out)
     return file_read(path, out, NULL) == WEIR_OK;
 }
 
+static bool read_in(const char *folder, const char *name, struct buffer *out)
+{
+    char *path = file_join(folder, name);
+    bool ok = read_text(path, out);
+    mem_free(path);
+    return ok;
+}
+
 /* A file that holds one number; "max" and what is no number count as none. */
-static bool read_number(const char *path, uint64_t *out)
+static bool read_number(const char *folder, const char *name, uint64_t *out)
 {
     struct buffer b;
     buffer_init(&b, FILE_MAX);
-    bool ok = read_text(path, &b) && str_to_u64(str_trim(buffer_view(&b)), out);
+    bool ok = read_in(folder, name, &b) && str_to_u64(str_trim(buffer_view(&b)), out);
     buffer_finish(&b);
     return ok;
 }
@@ -63,18 +72,14 @@ static const struct group_files group_v1 = { "sys/fs/cgroup/memory", "memory.lim
 
 static void apply_group(const char *folder, const struct group_files *f, struct machine_memory *m)
 {
-    char path[PATH_MAX];
     uint64_t limit = 0, usage = 0, inactive = 0, active = 0;
-    snprintf(path, sizeof path, "%s/%s", folder, f->limit);
-    if (!read_number(path, &limit))
+    if (!read_number(folder, f->limit, &limit))
         return;
-    snprintf(path, sizeof path, "%s/%s", folder, f->usage);
-    if (!read_number(path, &usage))
+    if (!read_number(folder, f->usage, &usage))
         usage = 0;
     struct buffer stat;
     buffer_init(&stat, FILE_MAX);
-    snprintf(path, sizeof path, "%s/memory.stat", folder);
-    if (read_text(path, &stat)) {
+    if (read_in(folder, "memory.stat", &stat)) {
         find_number(buffer_view(&stat), f->inactive_file, &inactive);
         find_number(buffer_view(&stat), f->active_file, &active);
     }
@@ -107,11 +112,9 @@ static void apply_tree(const char *root, const struct group_files *f, struct str
 
 static void apply_groups(const char *root, struct machine_memory *m)
 {
-    char path[PATH_MAX];
     struct buffer b;
     buffer_init(&b, FILE_MAX);
-    snprintf(path, sizeof path, "%s/proc/self/cgroup", root);
-    if (!read_text(path, &b))
+    if (!read_in(root[0] != '\0' ? root : "/", "proc/self/cgroup", &b))
         buffer_text(&b, "0::/\n1:memory:/\n");
     struct str line, rest = buffer_view(&b);
     while (rest.len > 0) {
@@ -129,20 +132,20 @@ static void apply_groups(const char *root, struct machine_memory *m)
 
 static bool exists_below(const char *root, const char *what)
 {
-    char path[PATH_MAX];
-    snprintf(path, sizeof path, "%s/%s", root, what);
-    return access(path, R_OK) == 0;
+    char *path = file_join(root[0] != '\0' ? root : "/", what);
+    bool there = access(path, R_OK) == 0;
+    mem_free(path);
+    return there;
 }
 
 struct machine_memory machine_memory(const char *root)
 {
     struct machine_memory m = { 0 };
-    char path[PATH_MAX];
     struct buffer b;
     buffer_init(&b, FILE_MAX);
     bool stated = root[0] != '\0' && exists_below(root, "proc/meminfo");
-    snprintf(path, sizeof path, "%s/proc/meminfo", stated ? root : "");
-    if (!read_text(path, &b) || !find_number(buffer_view(&b), "MemTotal:", &m.total_bytes)) {
+    if (!read_in(stated ? root : "/", "proc/meminfo", &b) ||
+        !find_number(buffer_view(&b), "MemTotal:", &m.total_bytes)) {
         long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGE_SIZE);
         m.total_bytes = pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size : 0;
     }

@@ -174,6 +174,10 @@ enum weir_code encoder_load(const char *path, const struct model_settings *setti
         encoder_destroy(e);
         return code;
     }
+    /* The texts have been read; only the map of the weights is still needed, for its words. */
+    folder_finish(&o->folder);
+    bert_bound_finish(&o->bound);
+    o->tokenizer = (struct str){ .data = NULL };
     *out = e;
     return WEIR_OK;
 }

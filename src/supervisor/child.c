@@ -110,7 +110,7 @@ void child_free(struct supervisor *s, struct child *c)
 /* A fact: it is not to be trusted any more. The turn acts on it. */
 void child_lost(struct supervisor *s, struct child *c, const char *format, ...)
 {
-    if (c->lost || c->exited || c->state == DEAD)
+    if (c->lost || c->exited || c->state == DEAD || c->state == FAILED)
         return;
     va_list args;
     va_start(args, format);
@@ -170,6 +170,7 @@ static void bury(struct supervisor *s, struct child *c)
     struct model *m = c->model;
     bool loading = c->state == SPAWNING || c->state == LOADING;
     bool unexpected = c->phase == STAY && c->load_error.code == WEIR_OK && !c->replan;
+    bool blamed = c->lost || c->phase <= LEAVE_JOBS; /* else it went because it was told to */
     if (c->reason[0] == '\0')
         snprintf(c->reason, sizeof c->reason, "it exited");
     if (unexpected || c->lost)
@@ -188,7 +189,7 @@ static void bury(struct supervisor *s, struct child *c)
     while (!list_empty(&c->jobs)) {
         struct job *j = CONTAINER_OF(c->jobs.prev, struct job, link);
         second_death = second_death || j->deaths > 0;
-        job_lost(s, j, c);
+        job_lost(s, j, c, blamed);
     }
     if (unexpected || c->lost) {
         char what[240];

@@ -68,7 +68,7 @@ static void on_loaded(struct supervisor *s, struct child *c)
     c->ready_ms = c->last_used_ms = s->now_ms > 0 ? s->now_ms : 1;
     m->load_ms = s->now_ms - c->state_since_ms;
     m->last_used_ms = s->now_ms;
-    m->load_crashed = false;
+    m->load_crashed = m->replanned = false;
     m->problem = (struct weir_error){ .index = -1 };
     child_step(s, c, LOADED, "loaded");
 }

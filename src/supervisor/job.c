@@ -369,12 +369,12 @@ bool supervisor_credit(struct supervisor *s, uint64_t id, uint32_t events, uint6
 
 /* Its worker is gone. Once more alone, at the front of its queue, unless its answer had begun, it
  * was alone already, or nobody waits for it. */
-void job_lost(struct supervisor *s, struct job *j, const struct child *c)
+void job_lost(struct supervisor *s, struct job *j, const struct child *c, bool blamed)
 {
     struct weir_error error;
     struct model *m = j->model;
-    bool was_alone = j->alone && j->deaths > 0;
-    j->deaths++;
+    bool was_alone = blamed && j->alone && j->deaths > 0;
+    j->deaths += blamed;
     if (list_empty(&j->requests)) {
         weir_fail(&error, WEIR_CANCELLED, "the request was cancelled");
         job_end(s, j, &error);
@@ -400,7 +400,7 @@ void job_lost(struct supervisor *s, struct job *j, const struct child *c)
         return;
     }
     job_detach(s, j);
-    j->alone = true;
+    j->alone = j->alone || blamed;
     j->cancel_sent = false;
     j->output_want = 0;
     buffer_clear(&j->output);

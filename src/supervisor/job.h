@@ -58,7 +58,8 @@ void request_end(struct supervisor *s, struct request *r, const struct weir_erro
 void job_end(struct supervisor *s, struct job *j, const struct weir_error *error); /* frees j */
 void job_deliver(struct supervisor *s, struct job *j);
 void job_return_credit(struct supervisor *s, struct job *j, uint32_t events, uint64_t bytes);
-void job_lost(struct supervisor *s, struct job *j, const struct child *c);
+/* `blamed`: the worker did not leave because it was told to. */
+void job_lost(struct supervisor *s, struct job *j, const struct child *c, bool blamed);
 void job_place(struct supervisor *s, struct job *j, struct child *c);
 void job_detach(struct supervisor *s, struct job *j); /* from its child */
 /* Ends its requests; a running job is cancelled, a waiting one freed. */

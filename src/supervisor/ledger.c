@@ -87,15 +87,22 @@ static bool may_leave(const struct supervisor *s, const struct child *c, uint32_
            surplus > 0 && !wanted;
 }
 
-static uint64_t pinned_bytes(const struct supervisor *s, const struct model *m)
+/* Of the leases of a model, those of its workers that its minimum keeps. */
+static uint64_t pinned_bytes(const struct model *m)
 {
-    if (m->settings.min_workers == 0 || m->gone || m->inspection != INSPECTION_DONE)
-        return 0;
-    uint32_t slots = m->settings.slots > 0 ? m->settings.slots : m->plan.slots;
-    uint32_t context = m->settings.context > 0 ? m->settings.context : m->plan.tokens_max;
-    return m->plan.weights_bytes + m->settings.min_workers * plan_context_bytes(&m->plan, context,
-                                                                                slots,
-                                                                                s->options.threads);
+    uint32_t pinned = m->gone ? 0 : m->settings.min_workers;
+    uint64_t bytes = 0;
+    bool any = false;
+    LIST_EACH(&m->children, at)
+    {
+        const struct child *c = CONTAINER_OF(at, struct child, link);
+        if (pinned == 0 || !child_state_is_living(c->state))
+            continue;
+        bytes += c->context_bytes;
+        pinned--;
+        any = true;
+    }
+    return any ? bytes + m->weights_held : 0;
 }
 
 /* What one model adds to the ledger and to the residents. */
@@ -149,8 +156,7 @@ struct judgement ledger_judge(struct supervisor *s, struct model *m, const struc
     LIST_EACH(&s->models, at)
     {
         struct model *other = CONTAINER_OF(at, struct model, link);
-        if (other != m)
-            l.pinned_bytes += pinned_bytes(s, other);
+        l.pinned_bytes += pinned_bytes(other);
         if (other->holders > 0)
             count +=
                 view_model(s, other, &l, residents + count, other == m ? 0 : RESIDENTS_MAX - count);

@@ -264,6 +264,16 @@ void model_inspect_anew(struct supervisor *s, struct model *m)
 {
     if (m->inspection == INSPECTION_PENDING)
         return;
+    if (m->replanned) {
+        struct weir_error error;
+        weir_fail(&error, WEIR_LOAD_FAILED,
+                  "the workers of model '%s' state a larger plan than its inspection did, twice",
+                  m->name);
+        m->replanned = false;
+        model_load_failed(s, m, &error);
+        return;
+    }
+    m->replanned = true;
     m->inspection = INSPECTION_PENDING;
     list_push_back(&s->to_inspect, &m->inspect_link);
     s->dirty = true;

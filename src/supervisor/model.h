@@ -32,6 +32,7 @@ struct model {
     uint64_t spawned;
     uint32_t load_attempts;
     uint32_t crashes;        /* in a row: drives the restart delay */
+    bool replanned;          /* inspected anew for a larger plan, and not loaded since */
     bool load_crashed;       /* the last load ended in a crash: the next such ends the jobs */
     bool second_due;         /* cold start: one more worker once the first is READY */
     int64_t restart_at_ms;   /* not before, after a crash */

@@ -263,6 +263,10 @@ static bool admit(struct supervisor *s, struct model *m, bool behind)
         m->more_at_ms = s->now_ms + LEARNED_LOAD_MS;
         return false;
     }
+    if (j.verdict == VERDICT_NEVER && model_living(m) > 0) { /* likewise, below its minimum */
+        m->refill_at_ms = s->now_ms + s->options.limits.restart_max_ms;
+        return false;
+    }
     if (j.verdict == VERDICT_NEVER) {
         tell(s, m, &j, 0, NULL);
         refuse(s, m, &j);

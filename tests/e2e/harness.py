@@ -108,6 +108,11 @@ def assert_no_report(text):
         assert report not in text, text
 
 
+def names_gib(count, text):
+    """Whether a text names so many GiB, with or without a decimal."""
+    return re.search(rf"\b{count}(\.0)? GiB", text) is not None
+
+
 class Answer:
     """One HTTP answer, read to its end."""
 

@@ -3,7 +3,7 @@
 import time
 
 from conftest import state_machine
-from harness import GiB, MiB, wait_until
+from harness import GiB, MiB, names_gib, wait_until
 
 FAKE = "fake:text_embedding?context=0&scratch=0"
 
@@ -23,7 +23,7 @@ def test_never_fits(serve):
         assert answer.status == 507, answer
         assert answer.error["code"] == "model_too_large"
         assert "'m'" in answer.error["message"]
-        assert "20 GiB" in answer.error["message"] and "16 GiB" in answer.error["message"]
+        assert names_gib(20, answer.error["message"]) and names_gib(16, answer.error["message"])
         assert answer.headers["x-should-retry"] == "false"
         assert "retry-after" not in answer.headers
     assert server.model()["spawned"] == 0
@@ -45,7 +45,7 @@ def test_evict_waits_for_exit(serve):
     assert spawned["time_ms"] >= last_dead["time_ms"]
     evictions = events.kinds("evict", "a")
     assert len(evictions) == 2
-    assert "'b'" in evictions[0]["reason"] and "10 GiB" in evictions[0]["reason"]
+    assert "'b'" in evictions[0]["reason"] and names_gib(10, evictions[0]["reason"])
     for worker in events.workers("a"):
         assert events.states(worker, "a")[-2:] == ["Evicting", "Dead"]
     assert server.leased() == 10 * 1024
@@ -225,7 +225,8 @@ def test_min_workers_are_never_victims(serve):
     (other,) = set("ab") - {resident}
     answer = server.embed("x", other, headers={"x-weir-deadline-ms": "500"})
     assert answer.status in (503, 507), answer
-    assert "9 GiB" in answer.error["message"] or str(9 * GiB) in answer.error["message"]
+    message = answer.error["message"]
+    assert names_gib(9, message) or str(9 * GiB) in message
     assert server.embed("x", resident).status == 200
     assert server.workers(resident)[0]["pid"] == pid
 

@@ -77,8 +77,7 @@ enum weir_code backend_open(const char *model, const struct backend_choice *choi
     const char *const host = getenv("WEIR_HOST");
     const char *const shown = host != NULL && host[0] != '\0' ? host : API_DEFAULT_HOST;
     if (answered)
-        fprintf(stderr, "weir %s: %s does not know '%s', running it here\n", choice->verb, shown,
-                model);
+        fprintf(stderr, "weir %s: %s, running it here\n", choice->verb, absent.text);
     if (open_name(model, choice, out, err) == WEIR_OK)
         return WEIR_OK;
     return err->code == WEIR_NO_SUCH_MODEL && !answered

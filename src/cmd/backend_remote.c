@@ -246,19 +246,23 @@ static const struct backend_ops ops = {
 static enum weir_code ask_model(const struct api *api, const char *model, bool *answered,
                                 struct weir_error *err)
 {
-    int status;
     json_t *answer = NULL;
     char *const encoded = api_encode(model);
     struct buffer path;
     buffer_init(&path, 16 * KiB);
     buffer_printf(&path, "/v1/models/%s", encoded != NULL ? encoded : "");
     buffer_u8(&path, '\0');
-    const enum weir_code code =
+    int status = 0;
+    enum weir_code code =
         path.failed || encoded == NULL
             ? weir_fail(err, WEIR_INVALID, "a model's name of %zu bytes", strlen(model))
             : api_call(api, (const char *)path.data, (struct str){ NULL, 0 }, ASK_MS, &status,
                        &answer, err);
-    *answered = code == WEIR_OK || (!path.failed && encoded != NULL && status != 0);
+    *answered = status != 0;
+    if (status == 404) /* whatever its body says */
+        code = weir_fail(err, WEIR_NO_SUCH_MODEL, "%s does not know '%s'", api->host, model);
+    else if (status > 0 && code != WEIR_OK)
+        weir_wrap(err, "%s", api->host);
     buffer_finish(&path);
     mem_free(encoded);
     json_decref(answer);

@@ -14,8 +14,9 @@
  *     weir_close(w);
  *
  * Every struct begins with its size (error.h's is exempt); whatever else is zero means its default.
- * All calls come from one thread. Inside callbacks submit, cancel, credit and control are legal,
- * step and close are not. The library installs no signal handler, reaps only its own children. */
+ * All calls come from one thread, which lives as long as the pool (workers die with it). Inside
+ * callbacks submit, cancel, credit and control are legal, step and close are not. The library
+ * installs no signal handler and reaps only its own children. */
 #ifndef WEIR_H
 #define WEIR_H
 

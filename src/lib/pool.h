@@ -42,7 +42,7 @@ bool typed_output(enum weir_operation operation, struct str payload, struct aren
 
 /* world.c: struct world with the operating system. */
 void world_init(struct weir *w);
-int world_open(struct weir *w, struct weir_error *err); /* epoll and friends; WEIR_OK or a code */
+enum weir_code world_open(struct weir *w, struct weir_error *err); /* epoll and friends */
 void world_close(struct weir *w);
 void world_wake(struct weir *w); /* makes weir_fd readable until the next step */
 void world_wait(struct weir *w, int timeout_ms);

@@ -325,8 +325,7 @@ static void test_control_refuses_what_it_does_not_know(void **state)
                                        "{\"op\":\"status\",\"x\":1}",
                                        "{\"op\":\"register\",\"name\":\"a\"}",
                                        "{\"op\":\"register\",\"name\":\"a b\",\"path\":\"/x\"}",
-                                       "{\"op\":\"register\",\"name\":\"a\",\"path\":\"/x\","
-                                       "\"max_workers\":-1}",
+                                       "{\"op\":\"register\",\"name\":\"a\",\"max_workers\":-1}",
                                        "{\"op\":\"unload\",\"name\":\"a\"}" };
     open_pool();
     for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {

@@ -157,7 +157,7 @@ void world_init(struct weir *w)
     map_init(&w->processes);
 }
 
-int world_open(struct weir *w, struct weir_error *err)
+enum weir_code world_open(struct weir *w, struct weir_error *err)
 {
     w->epoll = epoll_create1(EPOLL_CLOEXEC);
     w->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);

@@ -57,6 +57,7 @@ struct connection {
     bool is_reading;
     bool is_consuming;   /* consume() is on the stack and will go on by itself */
     bool is_stall_timed; /* the timer watches unsent bytes */
+    bool is_due;         /* the timer has run out once */
     uint8_t handles_open;
     uint64_t queued_bytes; /* ever given to the socket's queue */
     uint64_t progress;     /* of sending or receiving, when the timer was last set */
@@ -110,7 +111,8 @@ void connection_drop(struct connection *c)
 
 static void set_timer(struct connection *c, int64_t ms)
 {
-    c->is_stall_timed = false;
+    c->is_stall_timed = c->is_due = false;
+    uv_update_time(c->server->loop); /* a long answer may have been written since the turn began */
     uv_timer_start(&c->timer, on_timer, (uint64_t)ms, 0);
 }
 
@@ -449,6 +451,14 @@ static void on_body_timer(struct connection *c)
 static void on_timer(uv_timer_t *timer)
 {
     struct connection *c = timer->data;
+    if (!c->is_due && c->state != LINGER) {
+        /* Timers run before sockets. When the loop was busy, what the client did in time may still
+         * wait in the kernel, so it gets one look at the sockets more. */
+        c->is_due = true;
+        uv_timer_start(timer, on_timer, 1, 0);
+        return;
+    }
+    c->is_due = false;
     switch (c->state) {
     case HEAD:
         if (http_head_is_begun(c->head))

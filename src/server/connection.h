@@ -24,8 +24,8 @@ void connection_accept(struct server *s, uv_stream_t *listener);
  * returns: a broken socket is noticed later. */
 void connection_send(struct connection *c, struct buffer *bytes);
 size_t connection_unsent(const struct connection *c);
-/* From now on the kernel keeps at most about so many bytes too, so that a client which does not read
- * is noticed by what is unsent. */
+/* From now on the kernel keeps about so many bytes at most, so that a client which does not read is
+ * noticed by what is unsent. */
 void connection_bound_unsent(struct connection *c, size_t bytes);
 /* The exchange has given its whole answer; stays open for the next request if `stays_open`. */
 void connection_answered(struct connection *c, bool stays_open);

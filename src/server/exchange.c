@@ -90,18 +90,17 @@ void exchange_release(struct exchange *x)
     server_settle(s);
 }
 
-/* One line a request. Bodies are never logged. */
+/* One line a request, a warning when it failed for a reason of ours. Bodies are never logged. */
 static void log_exchange(const struct exchange *x)
 {
     struct str method = x->request ? x->request->method : STR("-");
     struct str path = x->request ? x->request->path : STR("-");
-    bool is_whole = x->request != NULL && method.data != NULL;
-    log_write(&x->server->log, x->status >= 500 ? LOG_WARN : LOG_DEBUG, "http",
-              "%.*s %.*s status=%d ms=%lld bytes=%llu client=%s id=%s", (int)method.len,
-              is_whole ? method.data : "-", (int)(path.len < 256 ? path.len : 256),
-              is_whole && path.data ? path.data : "-", x->status,
+    log_write(&x->server->log, x->problem ? LOG_WARN : LOG_DEBUG, "http",
+              "%.*s %.*s status=%d ms=%lld bytes=%llu client=%s id=%s%s%s", STR_ARG(method),
+              (int)(path.len < 256 ? path.len : 256), path.data, x->status,
               (long long)(clock_ms() - x->began_ms), (unsigned long long)x->sent_bytes,
-              connection_peer(x->connection), x->id);
+              connection_peer(x->connection), x->id, x->problem ? " problem=" : "",
+              x->problem ? x->problem : "");
 }
 
 /* The connection's part is over. Returns the connection, which may go on to its next request; the
@@ -255,8 +254,7 @@ void exchange_fail(struct exchange *x, const struct weir_error *err, const char 
     struct buffer body;
     int status = error_http_status(err->code);
     if (status >= 500)
-        log_write(&x->server->log, LOG_WARN, "http", "%s: %s id=%s", error_name(err->code),
-                  err->text, x->id);
+        x->problem = arena_str(&x->arena, str_of(err->text)).data;
     if (x->is_streaming) { /* the head is out: the client learns by the end coming early */
         connection_drop(x->connection);
         return;

@@ -56,6 +56,7 @@ struct exchange {
     uint64_t job; /* in the pool; 0: none */
     int64_t began_ms;
     uint64_t sent_bytes;
+    const char *problem; /* why a status is 5xx, for the log */
     int status;
     unsigned holds;
     bool is_head_only;

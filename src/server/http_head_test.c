@@ -99,7 +99,7 @@ static const struct legal legal[] = {
     { POST LENGTH "0\r\n\r\n" GET "Host: b\r\n\r\n",                 "POST /p@a |GET /@b |"       },
     { POST LENGTH "3\r\n\r\nabc\r\n" GET "Host: b\r\n\r\n",          "POST /p@a abc|GET /@b |"    },
     { POST LENGTH "003\r\n\r\nabc",                                  "POST /p@a abc|"             },
-    { CHUNK "3\r\nabc\r\n0\r\n\r\n" GET "Host: b\r\n\r\n",           "POST /p@a abc|"             },
+    { CHUNK "3\r\nabc\r\n0\r\n\r\n",                                 "POST /p@a abc|"             },
     { CHUNK "1\r\na\r\nA\r\n0123456789\r\n0\r\n\r\n",                "POST /p@a a0123456789|"     },
     { CHUNK "1\r\na\r\n0\r\n\r\n" GET "Host: b\r\n\r\n",             "POST /p@a a|GET /@b |"      },
     { CHUNK "3;a=b\r\nabc\r\n000\r\nX-Trailer: 1\r\nY: 2\r\n\r\n",   "POST /p@a abc|"             },

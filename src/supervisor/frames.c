@@ -107,6 +107,8 @@ static void on_output(struct supervisor *s, struct child *c, struct job *j, cons
             j->credit_events--;
             j->credit_bytes -= m.payload_bytes;
         }
+        if (m.payload_bytes == 0) /* no part will follow */
+            job_deliver(s, j);
     }
 }
 

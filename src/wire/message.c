@@ -170,7 +170,7 @@ bool message_output_read(const struct frame *f, struct message_output *m, struct
     struct reader r = body_of(f);
     const uint32_t payload_bytes = reader_u32(&r);
     const uint8_t streamed = reader_u8(&r);
-    if (payload_bytes == 0 || payload_bytes > WIRE_PAYLOAD_MAX)
+    if (payload_bytes > WIRE_PAYLOAD_MAX)
         reader_fail(&r, "payload_bytes out of range");
     else if (streamed > 1)
         reader_fail(&r, "streamed out of range");

@@ -55,7 +55,7 @@ struct message_part {
 };
 bool message_part_read(const struct frame *f, struct message_part *m, struct weir_error *err);
 
-/* output announces `payload_bytes` (more than 0) of parts. Collected answers take no credit. */
+/* output announces `payload_bytes` of parts; none follow 0. Collected answers take no credit. */
 struct message_output {
     uint32_t payload_bytes;
     bool streamed;

@@ -428,7 +428,7 @@ static bool spend_credit(struct control *c, const struct worker_job *job, size_t
 bool control_output(struct control *c, const struct worker_job *job, struct str bytes,
                     bool streamed)
 {
-    CHECK(bytes.len > 0 && bytes.len <= WIRE_PAYLOAD_MAX);
+    CHECK(bytes.len <= WIRE_PAYLOAD_MAX);
     if (streamed && !spend_credit(c, job, bytes.len))
         return false;
     struct buffer body, frames;
@@ -437,13 +437,15 @@ bool control_output(struct control *c, const struct worker_job *job, struct str 
     message_output_write(&body, &(struct message_output){ (uint32_t)bytes.len, streamed });
     frame_write(&frames, FRAME_OUTPUT, job->id, body.data, body.len);
     /* The announcement leaves with the first part: most outputs are one write. */
-    for (size_t at = 0; at < bytes.len; at += FRAME_PART_MAX) {
+    size_t at = 0;
+    do {
         const size_t left = bytes.len - at;
         const size_t part = left < FRAME_PART_MAX ? left : FRAME_PART_MAX;
         frame_write_parts(&frames, job->id, bytes.data + at, part);
         channel_write(&c->channel, &frames, true);
         buffer_clear(&frames);
-    }
+        at += part;
+    } while (at < bytes.len);
     buffer_finish(&frames);
     buffer_finish(&body);
     return true;

@@ -49,8 +49,8 @@ size_t control_take(struct control *c, struct worker_job *jobs, size_t max);
 bool control_wait(struct control *c, int64_t until_ms);
 
 bool control_cancelled(const struct control *c, const struct worker_job *job);
-/* `bytes` must not be empty. A streamed output needs credit: false means that nothing was sent, and
- * is to be tried again after a control_wait. A collected answer is always sent. */
+/* A streamed output needs credit: false means that nothing was sent, and is to be tried again after
+ * a control_wait. A collected answer is always sent. */
 bool control_output(struct control *c, const struct worker_job *job, struct str bytes,
                     bool streamed);
 void control_progress(struct control *c, const struct worker_job *job, uint32_t step,

@@ -49,7 +49,7 @@ static enum weir_code tokenize(struct run *r, size_t index, struct weir_error *e
     return code == WEIR_OK ? code : at_input(index, err);
 }
 
-/* The reading text: special tokens are left out. An input without any text has no output. */
+/* The reading text: special tokens are left out. Each input has its own output, in order. */
 static enum weir_code detokenize(struct run *r, size_t index, struct weir_error *err)
 {
     const struct str data = r->request.inputs[index].data;
@@ -66,8 +66,7 @@ static enum weir_code detokenize(struct run *r, size_t index, struct weir_error 
         return at_input(index, err);
     if (r->payload.failed)
         return too_much(err);
-    if (r->payload.len > 0)
-        control_output(r->control, r->job, buffer_view(&r->payload), false);
+    control_output(r->control, r->job, buffer_view(&r->payload), false);
     buffer_clear(&r->payload);
     r->tokens += count;
     return WEIR_OK;
@@ -88,7 +87,7 @@ static enum weir_code answer(struct run *r, struct weir_error *err)
     }
     if (r->payload.failed)
         return too_much(err);
-    if (r->payload.len > 0)
+    if (!decodes)
         control_output(r->control, r->job, buffer_view(&r->payload), false);
     return WEIR_OK;
 }

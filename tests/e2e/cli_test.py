@@ -84,8 +84,8 @@ def test_print_config(weir):
 def test_every_limit_can_be_set(weir):
     """The names of the limits that exist so far are those that the documentation lists."""
     names = ("head_bytes body_bytes connections head_ms keep_alive_ms queue_jobs queue_bytes "
-             "queues_share deadline_ms hello_ms load_stall_ms job_stall_ms accept_ms ping_ms pong_ms "
-             "evict_ms bye_ms term_ms drain_ms min_stay_ms restart_max_ms breaker_failures "
+             "queues_share deadline_ms hello_ms load_stall_ms job_stall_ms accept_ms ping_ms "
+             "pong_ms evict_ms bye_ms term_ms drain_ms min_stay_ms restart_max_ms breaker_failures "
              "breaker_open_ms breaker_probes ageing_ms unsent_bytes client_stall_ms quarantine_ms "
              "pressure_ms stderr_bytes inputs").split()
     options = [word for name in names for word in ("--limit", f"{name}=7")]

@@ -1,4 +1,4 @@
-"""What every end-to-end test is given: a stated machine, and servers that are checked when it ends."""
+"""What each end-to-end test is given: a stated machine, and servers that are checked at its end."""
 
 import os
 import sys
@@ -7,22 +7,13 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from harness import GiB, Server, clean_environment, program, run_weir  # noqa: E402
+from harness import Server, clean_environment, program, run_weir, state_machine  # noqa: E402
 
 
 def pytest_sessionstart():
     for name in ("weir", "weir-worker-fake"):
         if not os.access(program(name), os.X_OK):
             pytest.exit(f"{program(name)} is not there: WEIR_BIN names the folder", returncode=2)
-
-
-def state_machine(folder, total=24 * GiB, available=24 * GiB):
-    """A folder that WEIR_SYSTEM_ROOT can name: a machine of so much memory."""
-    (folder / "proc").mkdir(parents=True)
-    (folder / "proc" / "meminfo").write_text(
-        f"MemTotal:       {total // 1024} kB\nMemFree:        {available // 1024} kB\n"
-        f"MemAvailable:   {available // 1024} kB\n")
-    return folder
 
 
 @pytest.fixture
@@ -32,7 +23,7 @@ def machine(tmp_path):
 
 @pytest.fixture
 def serve(tmp_path, machine):
-    """serve({name: path}, options…) starts a server; at the end of the test all of them are checked."""
+    """serve({name: path}, options…) starts a server; at the end of the test all are checked."""
     servers = []
 
     def start(models, *options, machine=machine, **more):

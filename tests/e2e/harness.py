@@ -1,8 +1,9 @@
 """Drives the real binaries: one Server is one running `weir serve`, with what tests ask of it.
 
-The binaries are taken from the folder $WEIR_BIN (default build/release/bin). Every wait is bounded, and
-every bound is multiplied by $WEIR_TEST_SLOW (default 1), so that sanitizer builds and loaded machines
-run the same tests. Nothing here sleeps for a fixed time to let something happen: it polls or listens.
+The binaries are taken from the folder $WEIR_BIN (default build/release/bin). Every wait is bounded,
+and every bound is multiplied by $WEIR_TEST_SLOW (default 1), so that sanitizer builds and loaded
+machines run the same tests. What must happen is polled or listened for; tests sleep only to see
+that nothing does.
 """
 
 import base64
@@ -75,9 +76,19 @@ def children_of(parent):
     return found
 
 
+def state_machine(folder, total=24 * GiB, available=24 * GiB):
+    """A folder that WEIR_SYSTEM_ROOT can name: a machine of so much memory."""
+    (folder / "proc").mkdir(parents=True)
+    (folder / "proc" / "meminfo").write_text(
+        f"MemTotal:       {total // 1024} kB\nMemFree:        {available // 1024} kB\n"
+        f"MemAvailable:   {available // 1024} kB\n")
+    return folder
+
+
 def clean_environment(folder, machine=None, **more):
     """The environment of a program under test: nothing of the caller's weir settings or home."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("WEIR_", "XDG_", "HF_"))}
+    environment = {name: value for name, value in os.environ.items()
+                   if not name.startswith(("WEIR_", "XDG_", "HF_"))}
     environment["HOME"] = str(folder)
     if machine is not None:
         environment["WEIR_SYSTEM_ROOT"] = str(machine)
@@ -192,7 +203,7 @@ class Events:
                     raise AssertionError(f"no event: {what}; seen {self.seen}")
 
     def state(self, to, seconds=10, model="m", worker=None, count=1):
-        """Waits until `count` workers of the model entered the state; returns the last such event."""
+        """The event by which the `count`-th worker of the model entered the state, waited for."""
         def entered():
             found = [e for e in list(self.seen) if e["kind"] == "state" and e["model"] == model
                      and e["to"] == to and worker in (None, e["worker"])]
@@ -392,7 +403,7 @@ class Server:
         return [] if found is True else found
 
     def wait_settled(self, name="m", workers=2):
-        """Until a first request's two workers are both there, so that what follows is not about them."""
+        """Until both workers of a first request are there: what follows is not about them."""
         return self.wait_workers(workers, ("Ready", "Processing", "Idle"), name=name)
 
 

@@ -49,7 +49,7 @@ def read_answers(connection, count):
 
 
 def raw_answer(server, data):
-    """The one answer to raw bytes: (status, headers, body); the connection must be closed after it."""
+    """The one answer to raw bytes, after which the server must close: (status, headers, body)."""
     connection = server.raw(data)
     everything = read_all(connection)
     connection.close()
@@ -152,8 +152,9 @@ def test_unknown_model(server):
         assert answer.headers["x-should-retry"] == "false"
 
 
-@pytest.mark.parametrize("path", ["/", "/v1", "/v1/", "/v1/models/", "/v1/embeddings/", "/v1/chat/x",
-                                  "/weir/v1/nothing", "/health", "/v1/embeddingsx", "//v1/models"])
+@pytest.mark.parametrize("path", ["/", "/v1", "/v1/", "/v1/models/", "/v1/embeddings/",
+                                  "/v1/chat/x", "/weir/v1/nothing", "/health",
+                                  "/v1/embeddingsx", "//v1/models"])
 def test_unknown_path(server, path):
     answer = server.get(path)
     assert answer.status == 404, answer
@@ -195,8 +196,8 @@ def test_body_too_large(serve):
     for chunked in (False, True):
         head = "Transfer-Encoding: chunked\r\n" if chunked else "Content-Length: 70000\r\n"
         body = b"11170\r\n" + b" " * 70000 + b"\r\n0\r\n\r\n" if chunked else b""
-        status, headers, text = raw_answer(
-            server, f"POST /v1/embeddings HTTP/1.1\r\nHost: localhost\r\n{head}\r\n".encode() + body)
+        head = f"POST /v1/embeddings HTTP/1.1\r\nHost: localhost\r\n{head}\r\n".encode()
+        status, headers, text = raw_answer(server, head + body)
         assert status == 413, text
         assert json.loads(text)["error"]["code"] == "body_too_large"
         assert "65536" in json.loads(text)["error"]["message"]
@@ -205,8 +206,8 @@ def test_body_too_large(serve):
 
 
 def test_head_too_large(server):
-    status, headers, body = raw_answer(
-        server, b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\nX-Long: " + b"x" * 40000 + b"\r\n\r\n")
+    head = b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\nX-Long: " + b"x" * 40000
+    status, headers, body = raw_answer(server, head + b"\r\n\r\n")
     assert status == 431 and json.loads(body)["error"]["code"] == "head_too_large"
     assert headers["connection"] == "close"
 
@@ -330,8 +331,8 @@ def test_chunked_body(server):
      b"Transfer-Encoding: chunked\r\n\r\n{}", 400),
     (b"POST /v1/embeddings HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
      501),
-    (b"POST /v1/embeddings HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
-     400),
+    (b"POST /v1/embeddings HTTP/1.1\r\nHost: localhost\r\n"
+     b"Transfer-Encoding: chunked\r\n\r\nxyz\r\n", 400),
     (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
 ], ids=["garbage", "no-host", "two-hosts", "bare-lf", "space-colon", "negative-length",
         "length-and-chunked", "gzip", "bad-chunk", "tls"])

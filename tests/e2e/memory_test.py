@@ -2,8 +2,7 @@
 
 import time
 
-from conftest import state_machine
-from harness import GiB, MiB, names_gib, wait_until
+from harness import GiB, MiB, names_gib, state_machine, wait_until
 
 FAKE = "fake:text_embedding?context=0&scratch=0"
 
@@ -91,7 +90,7 @@ def test_busy_is_never_evicted(serve):
 
 
 def test_loading_is_never_evicted(serve):
-    """A load that runs is let finish, and its requests are answered, before another takes its place."""
+    """A load that runs is let finish, and its requests are answered, before another's turn."""
     server = serve({"a": FAKE + "&weights=10GiB&load=1s", "b": FAKE + "&weights=10GiB"},
                    "--max-workers", "1")
     events = server.events()
@@ -105,7 +104,7 @@ def test_loading_is_never_evicted(serve):
 
 def test_request_during_evict(serve):
     """Who asks for a model that is just leaving is answered: nothing hangs, nothing is lost."""
-    server = serve({"a": FAKE + "&weights=10GiB&load=200ms", "b": FAKE + "&weights=10GiB&load=200ms"},
+    server = serve({name: FAKE + "&weights=10GiB&load=200ms" for name in "ab"},
                    "--max-workers", "1", "--limit", "min_stay_ms=0")
     expected = {name: server.vector("back", name) for name in "ab"}
     events = server.events()

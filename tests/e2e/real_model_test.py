@@ -169,12 +169,16 @@ def test_scalar_kernels_agree(serve, weir):
 
 # --- tokens --------------------------------------------------------------------------------------
 
+def tokenize(server, texts, **fields):
+    return server.post("/weir/v1/tokenize", {"model": "m", "input": texts, **fields})
+
+
 def test_minilm_tokens(serve, weir, minilm):
     """500 texts: the ids of the tokenizers library, over HTTP, and some by the command."""
     rows = json_lines("texts", "tokenizer_500.jsonl")
     assert len(rows) == 500
     server = serve({"m": minilm}, memory="2GiB")
-    answer = server.post("/weir/v1/tokenize", {"model": "m", "input": [row["text"] for row in rows]})
+    answer = tokenize(server, [row["text"] for row in rows])
     assert answer.status == 200, answer
     wrong = [row["text"] for row, ids in zip(rows, answer.json["tokens"]) if ids != row["ids"]]
     assert wrong == []
@@ -191,11 +195,10 @@ def test_minilm_tokens(serve, weir, minilm):
 def test_tiny_tokens(serve, weir):
     rows = json_lines("tiny_bert", "tokens.jsonl")
     server = serve({"m": TINY})
-    answer = server.post("/weir/v1/tokenize", {"model": "m", "input": [row["text"] for row in rows]})
+    answer = tokenize(server, [row["text"] for row in rows])
     assert answer.status == 200, answer
     assert answer.json["tokens"] == [row["ids"] for row in rows]
-    bare = server.post("/weir/v1/tokenize", {"model": "m", "input": rows[0]["text"],
-                                             "add_special_tokens": False})
+    bare = tokenize(server, rows[0]["text"], add_special_tokens=False)
     assert bare.json["tokens"] == [rows[0]["ids"][1:-1]]
     done = weir("tokenize", TINY, rows[0]["text"], WEIR_HOST=NOBODY)
     assert done.returncode == 0, done
@@ -210,7 +213,7 @@ def test_overlong_text(serve, weir, model):
     """Refused with both numbers and the phrase that agents look for; truncate cuts it instead."""
     server = serve({"m": model["path"]}, memory="2GiB")
     limit, text = model["tokens"], "water " * 300
-    (ids,) = server.post("/weir/v1/tokenize", {"model": "m", "input": text}).json["tokens"]
+    (ids,) = tokenize(server, text).json["tokens"]
     assert len(ids) == 302  # tokenizing has no limit
 
     answer = server.embed(["fits", text])
@@ -227,7 +230,7 @@ def test_overlong_text(serve, weir, model):
     assert cut.json["truncated"] == [1]
     (exact,) = server.embed("water " * (limit - 2)).vectors
     assert cut.vectors[1] == exact  # cut to the limit, the special tokens kept
-    fits = len(server.post("/weir/v1/tokenize", {"model": "m", "input": "fits"}).json["tokens"][0])
+    fits = len(tokenize(server, "fits").json["tokens"][0])
     assert cut.json["usage"]["prompt_tokens"] == limit + fits
 
     done = weir("embed", "m", text, WEIR_HOST=server.url)
@@ -353,19 +356,20 @@ def test_folder_that_vanishes_after_the_load(serve, tmp_path):
 
 
 def test_file_that_grew_since(serve, tmp_path):
-    """A larger plan than the inspected one is not believed: the model is inspected anew and works."""
+    """A larger plan than the inspected one is not granted: inspected anew, granted, served."""
     folder = copy_model(TINY, tmp_path / "here")
+    length = folder / "sentence_bert_config.json"
+    length.write_text(json.dumps({"max_seq_length": 8}))
     server = serve({"m": folder})
-    config = json.loads((folder / "sentence_bert_config.json").read_text())
-    config["max_seq_length"] = 8
-    (folder / "sentence_bert_config.json").write_text(json.dumps(config))
-    small = serve({"m": folder})
-    assert small.embed("water " * 20).status == 400
-    assert server.embed("water").status == 200
-    (folder / "sentence_bert_config.json").write_text(json.dumps(
-        {**config, "max_seq_length": 64}))
-    later = serve({"m": folder})
-    assert later.embed("water " * 60).status == 200
+    events = server.events()
+    length.write_text(json.dumps({"max_seq_length": 48}))
+    answer = server.embed("water " * 40)
+    assert answer.status == 200, answer
+    first = events.workers()[0]
+    wait_until(lambda: events.states(first) == ["Spawning", "Failed", "Dead"], 5,
+               "the worker with the larger plan has left")
+    assert len(events.kinds("inspected")) == 1
+    assert server.model()["problem"] is None
 
 
 # --- the worker itself ---------------------------------------------------------------------------

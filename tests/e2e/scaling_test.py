@@ -138,7 +138,8 @@ def test_queue_cap_applies_when_loaded(serve):
 
 
 def test_queue_cap_in_bytes(serve):
-    server = serve({"m": FAKE + "?step=500ms"}, "--max-workers", "1", "--limit", "queue_bytes=64KiB")
+    server = serve({"m": FAKE + "?step=500ms"}, "--max-workers", "1",
+                   "--limit", "queue_bytes=64KiB")
     first = server.later(server.embed, "first")
     server.wait_jobs(1)
     second = server.later(server.embed, "x" * 40000)

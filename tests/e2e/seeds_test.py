@@ -42,7 +42,8 @@ def test_leased_follows_the_life_of_a_model(serve):
 
 def test_fail_load_releases(serve):
     """A load that fails: Spawning, Loading, Failed, Dead; nothing stays, however often it fails."""
-    server = serve({"m": EIGHT + "&load_fail=tensor 'w' is missing"}, "--limit", "breaker_failures=9")
+    server = serve({"m": EIGHT + "&load_fail=tensor 'w' is missing"},
+                   "--limit", "breaker_failures=9")
     events = server.events()
     for attempt in range(1, 4):
         answer = server.embed()
@@ -88,7 +89,8 @@ def test_idle_clock_not_in_load(serve):
 
 def test_slow_load_progress(serve):
     """A load is judged by its progress: slow is well, standing still for load_stall_ms is not."""
-    server = serve({"slow": "fake:text_embedding?load=2s", "stuck": "fake:text_embedding?hang=load"},
+    server = serve({"slow": "fake:text_embedding?load=2s",
+                    "stuck": "fake:text_embedding?hang=load"},
                    "--max-workers", "1", "--limit", "load_stall_ms=500")
     stuck = server.later(server.embed, model="stuck")
     assert server.embed(model="slow").status == 200

@@ -126,7 +126,7 @@ static void draw_order(struct sim *s, struct caller *c, enum sim_order_kind kind
     c->order.output_bytes = (uint32_t)sim_between(w, SIM_OUTPUT_HEAD, 400);
     if (kind == ORDER_STREAM) {
         const bool wide = sim_between(w, 0, 3) == 0;
-        c->order.outputs = (uint32_t)sim_between(w, 0, wide ? 12 : 90);
+        c->order.outputs = (uint32_t)sim_between(w, 0, wide ? 9 : 24);
         c->order.output_bytes = (uint32_t)sim_between(w, SIM_OUTPUT_HEAD, wide ? 20000 : 60);
         c->order.step_ms = (uint32_t)sim_between(w, 1, 20);
     }
@@ -135,7 +135,9 @@ static void draw_order(struct sim *s, struct caller *c, enum sim_order_kind kind
                                        .kind = kind,
                                        .output_bytes = SIM_OUTPUT_HEAD };
     c->own_credit = kind == ORDER_STREAM && sim_between(w, 0, 2) == 0;
-    c->stalls = c->own_credit && sim_chance(w, 12);
+    c->stalls = c->own_credit && sim_chance(w, 6);
+    if (c->stalls) /* enough to use its credit up */
+        c->order.outputs += 64;
 }
 
 static void keep(struct sim *s, struct caller *c)
@@ -180,6 +182,7 @@ struct caller *caller_submit(struct sim *s, struct sim_model *m, enum sim_order_
     if (c->id == 0) {
         SIM_EXPECT(err->code != WEIR_OK && err->text[0] != '\0', "refused without a reason");
         s->refusals[err->code]++;
+        s->spoilt[m - s->world.models] = err->code == WEIR_LOAD_FAILED;
         s->refused++;
         mem_free(data);
         mem_free(c);
@@ -221,7 +224,7 @@ void callers_arrive(void *context, uint64_t burst, uint64_t detail)
     int64_t gap = sim_between(w, 0, 40);
     if (burst == 0) {
         burst = (uint64_t)sim_between(w, 1, 60);
-        gap = sim_between(w, 0, 3) == 0 ? sim_between(w, 5000, 45000) : sim_between(w, 50, 2000);
+        gap = sim_between(w, 0, 3) == 0 ? sim_between(w, 4000, 30000) : sim_between(w, 50, 2000);
     }
     events_add(&s->events, gap, callers_arrive, s, burst - 1, 0);
 }

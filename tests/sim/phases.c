@@ -16,12 +16,12 @@ static void act_memory(void *context, uint64_t id, uint64_t detail)
     if (!s->arriving)
         return;
     world_sim_draw_memory(&s->world);
-    if (sim_chance(&s->world, 12)) {
+    if (sim_chance(&s->world, 6)) {
         s->world.fault_counts[FAULT_CLOCK_JUMPS]++;
         s->events.now_ms += sim_between(&s->world, 1000, SIM_JUMP_MAX_MS);
         sim_turn(s);
     }
-    events_add(&s->events, sim_between(&s->world, 4000, 30000), act_memory, s, 0, 0);
+    events_add(&s->events, sim_between(&s->world, 3000, 15000), act_memory, s, 0, 0);
 }
 
 /* What an operator does: unload, register and unregister, look at the status. */
@@ -44,8 +44,9 @@ static void act_operator(void *context, uint64_t id, uint64_t detail)
             supervisor_unload(s->supervisor, w->models[model].name, &err);
         break;
     case 1:
-        if (s->registered[model] && (w->models[model].is_volatile || sim_between(w, 0, 4) == 0))
-            sim_unregister(s, model);
+        for (size_t i = 0; i < w->models_count; i++)
+            if (s->registered[i] && (i == model || s->spoilt[i] || w->models[i].is_volatile))
+                sim_unregister(s, i);
         break;
     case 2:
         buffer_init(&text, WIRE_PAYLOAD_MAX);
@@ -59,7 +60,7 @@ static void act_operator(void *context, uint64_t id, uint64_t detail)
     for (size_t i = 0; i < w->models_count; i++)
         if (!s->registered[i] && sim_between(w, 0, 1) == 0)
             sim_register(s, i);
-    events_add(&s->events, sim_between(w, 500, 6000), act_operator, s, 0, 0);
+    events_add(&s->events, sim_between(w, 300, 3000), act_operator, s, 0, 0);
 }
 
 void phase_storm(struct sim *s, uint64_t events)

@@ -11,8 +11,8 @@
 
 #define EMBEDS            (1u << WEIR_TEXT_EMBEDDING)
 #define SPEAKS            (1u << WEIR_TEXT_TO_TEXT)
-#define IDLE_MS           12000
-#define LABEL_MS          3000
+#define IDLE_MS           7000
+#define LABEL_MS          2000
 #define TURNS_AT_ONCE_MAX 40
 
 /* The machine has 10 GiB most of the time, so the budget is 6 GiB: not all of these fit together, and
@@ -113,6 +113,7 @@ void sim_register(struct sim *s, size_t model)
     SIM_EXPECT(supervisor_register(s->supervisor, &settings, &err) == WEIR_OK, "register: %s",
                err.text);
     s->registered[model] = true;
+    s->spoilt[model] = false;
 }
 
 void sim_unregister(struct sim *s, size_t model)

@@ -155,10 +155,10 @@ static void act_whim(void *context, uint64_t id, uint64_t detail)
     (void)detail;
     if (p == NULL || p->dead || p->stuck)
         return;
-    later(p, 500, 4000, act_whim, 0);
+    later(p, 300, 2500, act_whim, 0);
     if (p->works_count > 0)
         return;
-    if (draws(p, 60, FAULT_QUIET_CRASHES))
+    if (draws(p, 20, FAULT_QUIET_CRASHES))
         process_die(p, "while quiet");
     else if (sim_chance(p->world, 120))
         process_emit_garbage(p, 0);
@@ -173,7 +173,7 @@ static void act_loaded(void *context, uint64_t id, uint64_t detail)
     if (p == NULL || p->dead || p->stuck)
         return;
     p->stage = STAGE_SERVING;
-    p->grows = draws(p, 25, FAULT_MEASURED_HIGH);
+    p->grows = draws(p, 15, FAULT_MEASURED_HIGH);
     process_emit(p, FRAME_LOADED, 0, NULL);
     later(p, 500, 4000, act_whim, 0);
 }
@@ -221,9 +221,9 @@ void process_on_load(struct process *p, const struct frame *f)
         later(p, 0, most, act_die, 0);
     } else if (p->model->temper == TEMPER_FAILS_ON_LOAD || sim_chance(p->world, 60)) {
         later(p, 0, most, act_load_fails, 0);
-    } else if (draws(p, 60, FAULT_LOAD_HANGS)) {
+    } else if (draws(p, 20, FAULT_LOAD_HANGS)) {
         process_stick(p);
-    } else if (draws(p, 40, FAULT_LOAD_SLOW)) {
+    } else if (draws(p, 15, FAULT_LOAD_SLOW)) {
         later(p, least * 20, most * 20, act_loaded, 0);
     } else {
         later(p, least, most, act_loaded, 0);
@@ -234,7 +234,7 @@ static void say_plan(struct process *p)
 {
     struct plan plan = p->model->plan;
     struct buffer body;
-    if (draws(p, 50, FAULT_PLAN_LARGER))
+    if (draws(p, 20, FAULT_PLAN_LARGER))
         plan.fixed_bytes++;
     buffer_init(&body, FRAME_BODY_MAX);
     message_plan_write(&body, &plan);
@@ -250,11 +250,11 @@ static void act_plan(void *context, uint64_t id, uint64_t detail)
     (void)detail;
     if (p == NULL || p->dead || p->stuck)
         return;
-    if (draws(p, 60, FAULT_SPAWN_CRASHES))
+    if (draws(p, 40, FAULT_SPAWN_CRASHES))
         process_die(p, "before its plan");
-    else if (draws(p, 80, FAULT_SPAWN_HANGS))
+    else if (draws(p, 25, FAULT_SPAWN_HANGS))
         process_stick(p);
-    else if (sim_chance(p->world, 60))
+    else if (sim_chance(p->world, 20))
         fail(p, FAULT_PLAN_FAILS);
     else
         say_plan(p);
@@ -266,13 +266,13 @@ static void act_hello(void *context, uint64_t id, uint64_t detail)
     (void)detail;
     if (p == NULL || p->dead)
         return;
-    if (p->kind == SPAWN_INSPECT && draws(p, 40, FAULT_INSPECT_CRASHES)) {
+    if (p->kind == SPAWN_INSPECT && draws(p, 25, FAULT_INSPECT_CRASHES)) {
         process_die(p, "before hello");
         return;
     }
     struct buffer body;
     buffer_init(&body, FRAME_BODY_MAX);
-    const bool other = draws(p, 60, FAULT_OTHER_BUILD);
+    const bool other = draws(p, 30, FAULT_OTHER_BUILD);
     message_hello_write(
         &body, &(struct message_hello){ .version = WIRE_VERSION,
                                         .build_id = other ? STR("another") : str_of(build_id) });
@@ -281,7 +281,7 @@ static void act_hello(void *context, uint64_t id, uint64_t detail)
     buffer_finish(&body);
     if (p->kind == SPAWN_WORK)
         later(p, 0, 20, act_plan, 0);
-    else if (draws(p, 60, FAULT_INSPECT_CRASHES))
+    else if (draws(p, 25, FAULT_INSPECT_CRASHES))
         process_die(p, "right after hello");
 }
 
@@ -306,13 +306,13 @@ static void act_inspected(void *context, uint64_t id, uint64_t number)
         process_die(p, "while inspecting");
         return;
     }
-    if (draws(p, 40, FAULT_INSPECT_PROBLEM)) {
+    if (draws(p, 10, FAULT_INSPECT_PROBLEM)) {
         m.error.code = WEIR_LOAD_FAILED;
         memcpy(m.error.text, "no such folder", sizeof "no such folder");
     }
     struct buffer body;
     buffer_init(&body, FRAME_BODY_MAX);
-    if (draws(p, 40, FAULT_INSPECT_GARBAGE))
+    if (draws(p, 10, FAULT_INSPECT_GARBAGE))
         buffer_u32(&body, 77);
     else
         message_inspected_write(&body, &m);
@@ -331,7 +331,7 @@ void process_on_inspect(struct process *p, const struct frame *f)
                "process %u: inspect out of turn", (unsigned)p->key);
     SIM_EXPECT(message_inspect_read(f, &m, &err), "process %u: %s", (unsigned)p->key, err.text);
     p->question = f->job;
-    if (draws(p, 40, FAULT_INSPECT_HANGS))
+    if (draws(p, 12, FAULT_INSPECT_HANGS))
         return;
     for (size_t i = 0; i < w->models_count; i++)
         if (str_eq(m.path, str_of(w->models[i].name)))
@@ -373,7 +373,7 @@ void process_on_signal(struct process *p, enum world_signal signal)
 {
     if (signal == WORLD_TERM && p->deaf_to_term)
         process_fault(p, FAULT_TERM_IGNORED);
-    else if (signal == WORLD_KILL && draws(p, 25, FAULT_EXIT_LATE))
+    else if (signal == WORLD_KILL && draws(p, 10, FAULT_EXIT_LATE))
         later(p, 300, 4000, act_die, 0);
     else
         later(p, 0, 20, act_die, 0);

@@ -42,7 +42,7 @@ struct sim {
     size_t callers_count, callers_cap, live;
     uint64_t turns, refused, accepted;
     uint64_t codes[WEIR_CODE_COUNT], refusals[WEIR_CODE_COUNT];
-    bool registered[16];
+    bool registered[16], spoilt[16]; /* spoilt: its inspection went wrong */
     struct log log;
 };
 

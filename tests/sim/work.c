@@ -91,7 +91,7 @@ static bool goes_wrong(struct process *p, struct work *k)
     } else if (sim_chance(p->world, 1200)) {
         process_fault(p, FAULT_WORK_CRASHES);
         process_die(p, "while working");
-    } else if (sim_chance(p->world, 2000)) {
+    } else if (sim_chance(p->world, 800)) {
         process_fault(p, FAULT_WORK_HANGS);
         process_stick(p);
     } else if (sim_chance(p->world, 2000)) {
@@ -117,7 +117,7 @@ static void produce(struct process *p, struct work *k)
         end(p, k, WEIR_OK, "");
     } else if (k->order.kind == ORDER_STREAM && (k->credit_events <= 0 || k->credit_bytes <= 0)) {
         k->parked = true;
-        if (sim_chance(p->world, 20)) {
+        if (sim_chance(p->world, 4)) {
             process_fault(p, FAULT_OVERSENT);
             emit_output(p, k);
         }
@@ -189,7 +189,7 @@ void work_on_run(struct process *p, const struct frame *f, struct str payload)
                         .credit_bytes = m.credit_bytes };
     p->works_count++;
     SIM_EXPECT(order_read(payload, &k->order), "process %u: a payload cut short", id);
-    if (sim_chance(p->world, 200)) {
+    if (sim_chance(p->world, 120)) {
         process_fault(p, FAULT_NOT_ACCEPTED);
         return;
     }
@@ -203,7 +203,7 @@ void work_on_cancel(struct process *p, uint64_t job)
         return;
     SIM_EXPECT(!k->cancelled, "process %u: cancelled twice", (unsigned)p->key);
     k->cancelled = true;
-    k->deaf = sim_chance(p->world, 8);
+    k->deaf = sim_chance(p->world, 5);
     k->slow_to_cancel = sim_chance(p->world, 6);
     if (k->deaf)
         process_fault(p, FAULT_CANCEL_IGNORED);

@@ -93,7 +93,7 @@ static enum weir_code spawn(void *context, enum spawn_kind kind, uint32_t id,
     events_note(w->events, "spawn", id, (uint64_t)kind);
     if (m != NULL)
         witness_grant(w, m);
-    if (sim_chance(w, 60)) {
+    if (sim_chance(w, 40)) {
         w->fault_counts[FAULT_SPAWN_FAILS]++;
         return weir_fail(err, WEIR_INTERNAL, "posix_spawn: resource temporarily unavailable");
     }
@@ -102,7 +102,7 @@ static enum weir_code spawn(void *context, enum spawn_kind kind, uint32_t id,
     p->world = w;
     p->kind = kind;
     p->model = m;
-    p->deaf_to_bye = sim_chance(w, 15);
+    p->deaf_to_bye = sim_chance(w, 8);
     p->deaf_to_term = p->deaf_to_bye && sim_chance(w, 2);
     if (m != NULL)
         m->weights_held++;

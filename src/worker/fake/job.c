@@ -237,19 +237,21 @@ static enum weir_code answer_tokens_of(struct fake_job *j, struct control *c,
     bool good = true;
     struct buffer payload;
     buffer_init(&payload, WIRE_PAYLOAD_MAX);
+    /* Detokenize has an output for each input, tokenize one for all of them. */
+    const bool decodes = j->job.operation == WEIR_DETOKENIZE;
     for (size_t i = 0; i < j->count && good; i++) {
-        const bool last = i + 1 == j->count;
-        if (j->job.operation == WEIR_TOKENIZE)
+        if (!decodes)
             answer_tokenize(&payload, j->inputs[i].data);
         else
             answer_detokenize(&payload, j->inputs[i].data);
         good = !payload.failed;
-        /* Detokenize has an output for each input, tokenize one for all of them. */
-        if (good && payload.len > 0 && (last || j->job.operation == WEIR_DETOKENIZE)) {
+        if (good && decodes) {
             control_output(c, &j->job, buffer_view(&payload), false);
             buffer_clear(&payload);
         }
     }
+    if (good && !decodes)
+        control_output(c, &j->job, buffer_view(&payload), false);
     buffer_finish(&payload);
     return good ? WEIR_OK
                 : weir_fail(err, WEIR_MODEL_FAILED, "the answer is longer than %zu bytes",

@@ -1,6 +1,8 @@
 # A module is a folder of src/ with a static library weir_<folder>; every *_test.c beside its sources
 # becomes one test program named folder.file, linked with the module.
-find_library(CMOCKA_LIBRARY cmocka)
+if(WEIR_TESTS)
+    find_library(CMOCKA_LIBRARY cmocka REQUIRED)
+endif()
 
 function(weir_module name)
     cmake_parse_arguments(M "" "FOLDER" "SUBFOLDERS;USES;LINKS" ${ARGN})

@@ -1,7 +1,7 @@
 /* child.h — one worker process, from its grant to its grave.
  *
- * Facts are recorded as they come; child_settle, run by the turn, acts on them. Its state changes in
- * child_step alone, by the rules of child_rules.h. */
+ * Facts are recorded as they come; child_settle, run by the turn, acts on them. Its state changes
+ * in child_step alone, by the rules of child_rules.h. */
 #ifndef SUPERVISOR_CHILD_H
 #define SUPERVISOR_CHILD_H
 

@@ -1,9 +1,9 @@
 /* job.h — requests and jobs.
  *
- * A request is a caller: callbacks, deadline, credit. A job is work: payload, retries, the list of its
- * requests. A job is on exactly one list, its model's queue while it waits or its child's jobs while it
- * runs; a request is on its job's list until it ends, then on the pool's `ended` until its on_end was
- * delivered. Both belong to the supervisor and die there. */
+ * A request is a caller: callbacks, deadline, credit. A job is work: payload, retries, the list of
+ * its requests. A job is on exactly one list, its model's queue while it waits or its child's jobs
+ * while it runs; a request is on its job's list until it ends, then on the pool's `ended` until its
+ * on_end was delivered. Both belong to the supervisor and die there. */
 #ifndef SUPERVISOR_JOB_H
 #define SUPERVISOR_JOB_H
 

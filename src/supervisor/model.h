@@ -1,7 +1,7 @@
 /* model.h — one entry of the registry: what is known of a model and how it fares.
  *
- * Children point at their entry, never at a name: an unregistered entry serves what it has accepted and
- * goes when its last child is buried, while a new one may already have its name. */
+ * Children point at their entry, never at a name: an unregistered entry serves what it has accepted
+ * and goes when its last child is buried, while a new one may already have its name. */
 #ifndef SUPERVISOR_MODEL_H
 #define SUPERVISOR_MODEL_H
 

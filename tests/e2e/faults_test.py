@@ -31,7 +31,9 @@ def test_kill9_worker_midstream(serve):
     assert answer.status == 200, answer
     assert answer.vectors == [expected]
     events.state("Dead", worker=victim["id"])
-    assert events.states(victim["id"]) == ["Processing", "Dead"]
+    # Its channel may be seen to close before its exit is collected: then it leaves by way of Evicting.
+    states = events.states(victim["id"])
+    assert states in (["Processing", "Dead"], ["Processing", "Evicting", "Dead"])
     assert [e["worker"] for e in events.kinds("retry")] == [victim["id"]]
     assert "9" in events.kinds("retry")[0]["reason"]  # the signal is named
 

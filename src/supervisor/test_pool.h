@@ -1,0 +1,167 @@
+/* test_pool.h — for the tests beside it: a pool in the world of test_world.h, run by the
+ * millisecond.
+ *
+ * It keeps what the pool says: the path of each worker through the states, and each request's end.
+ */
+#ifndef SUPERVISOR_TEST_POOL_H
+#define SUPERVISOR_TEST_POOL_H
+
+#include "base/mem.h"
+#include "base/size.h"
+#include "supervisor/test_process.h"
+
+#include <stdio.h>
+
+struct test_request {
+    uint64_t id;
+    bool ended;
+    int64_t total_ms;
+    uint32_t outputs;
+    struct weir_error error;
+};
+
+struct test_pool {
+    struct test_world world;
+    struct supervisor *supervisor;
+    int64_t wake_ms;
+    char paths[TEST_PROCESSES][120]; /* "Spawning Loading Ready", by worker */
+    struct test_request requests[160];
+    size_t count;
+};
+
+static inline void test_on_event(void *context, const struct pool_event *e)
+{
+    char(*paths)[120] = ((struct test_pool *)context)->paths;
+    if (strcmp(e->kind, "state") != 0)
+        return;
+    const size_t used = strlen(paths[e->worker]);
+    snprintf(paths[e->worker] + used, sizeof paths[0] - used, "%s%s", used > 0 ? " " : "", e->to);
+}
+
+static inline void test_on_output(void *context, uint64_t id, struct str payload)
+{
+    struct test_request *r = context;
+    CHECK(r->id == id && !r->ended && payload.len > 0);
+    r->outputs++;
+}
+
+static inline void test_on_end(void *context, uint64_t id, const struct weir_error *error,
+                               uint64_t in, uint64_t out, int64_t queued_ms, int64_t total_ms)
+{
+    struct test_request *r = context;
+    (void)in, (void)out;
+    CHECK(r->id == id && !r->ended && queued_ms <= total_ms);
+    r->ended = true;
+    r->total_ms = total_ms;
+    r->error = *error;
+}
+
+/* A pool with `memory_bytes` for models on a machine that has plenty. */
+static inline struct test_pool *test_open(uint64_t memory_bytes)
+{
+    struct test_pool *t = mem_new(1, sizeof *t);
+    struct test_world *w = &t->world;
+    *w = (struct test_world){ .total_bytes = 64 * GiB,
+                              .available_bytes = 60 * GiB,
+                              .load_ms = 500,
+                              .job_ms = 100,
+                              .inspect_ms = 1 };
+    w->world = (struct world){ w,          test_spawn, test_send,   test_kill,
+                               test_share, test_ticks, test_memory, test_pid };
+    const struct supervisor_options options = { .limits = limits_default,
+                                                .memory_bytes = memory_bytes,
+                                                .threads = 1,
+                                                .on_event = test_on_event,
+                                                .event_context = t };
+    t->supervisor = w->supervisor = supervisor_create(&options, &w->world, 0);
+    return t;
+}
+
+/* A turn follows every fact; time goes on when nothing is left to do. */
+static inline void test_run_until(struct test_pool *t, int64_t until_ms)
+{
+    struct test_world *w = &t->world;
+    for (;;) {
+        int64_t next = supervisor_is_dirty(t->supervisor) ? w->now_ms : t->wake_ms;
+        uint32_t who = 0;
+        for (uint32_t id = 1; id < TEST_PROCESSES; id++)
+            if (w->processes[id].alive && test_due(w, id) < next) {
+                next = test_due(w, id);
+                who = id;
+            }
+        if (next > until_ms)
+            break;
+        w->now_ms = next > w->now_ms ? next : w->now_ms;
+        if (who != 0)
+            test_act(w, who);
+        else
+            t->wake_ms = supervisor_turn(t->supervisor, w->now_ms);
+    }
+    w->now_ms = until_ms;
+}
+
+/* A model of one slot whose weights and context are given in MiB; all else as `settings` say. */
+static inline struct test_model *test_register(struct test_pool *t, const char *name,
+                                               uint64_t weights, uint64_t context,
+                                               struct model_settings settings)
+{
+    struct test_model *m = t->world.models;
+    while (m->name != NULL)
+        m++;
+    m->name = name;
+    m->plan = (struct plan){ .capabilities = 1u << WEIR_TEXT_EMBEDDING,
+                             .architecture = "fake",
+                             .weights_bytes = weights * MiB,
+                             .fixed_bytes = context * MiB,
+                             .slots = 1 };
+    settings.name = settings.path = name;
+    settings.max_workers = settings.max_workers > 0 ? settings.max_workers : 2;
+    settings.idle_ms = 60000;
+    settings.idle_label_ms = 30000;
+    supervisor_clock(t->supervisor, t->world.now_ms);
+    CHECK(supervisor_register(t->supervisor, &settings, NULL) == WEIR_OK);
+    return m;
+}
+
+/* The request, whose id is 0 and whose error is set when it was refused. */
+static inline struct test_request *test_submit(struct test_pool *t, const char *model,
+                                               const char *payload, int64_t deadline_ms)
+{
+    static const struct request_callbacks callbacks = { .on_output = test_on_output,
+                                                        .on_end = test_on_end };
+    struct test_request *r = &t->requests[t->count++];
+    CHECK(t->count <= ARRAY_COUNT(t->requests));
+    struct submission s = { .model = model,
+                            .operation = WEIR_EMBED,
+                            .priority = 2,
+                            .deadline_ms = deadline_ms,
+                            .payload = (uint8_t *)mem_copy_text(payload, strlen(payload)),
+                            .payload_bytes = strlen(payload),
+                            .callbacks = &callbacks,
+                            .context = r };
+    supervisor_clock(t->supervisor, t->world.now_ms);
+    r->id = supervisor_submit(t->supervisor, &s, &r->error);
+    if (r->id == 0)
+        mem_free(s.payload);
+    return r;
+}
+
+static inline struct supervisor_totals test_totals(const struct test_pool *t)
+{
+    struct supervisor_totals totals;
+    supervisor_totals(t->supervisor, &totals);
+    return totals;
+}
+
+static inline void test_close(struct test_pool *t)
+{
+    t->world.holds_exits = false;
+    supervisor_clock(t->supervisor, t->world.now_ms);
+    supervisor_drain(t->supervisor, 0);
+    test_run_until(t, t->world.now_ms + 60000);
+    CHECK(supervisor_drained(t->supervisor) && test_totals(t).leased_bytes == 0);
+    supervisor_destroy(t->supervisor);
+    mem_free(t);
+}
+
+#endif

@@ -8,7 +8,7 @@ static uint64_t rounded(uint64_t n, uint64_t to)
     return (n + to - 1) / to * to;
 }
 
-/*     keys: [tokens / NR][dim][NR]    values: [dim / NR][tokens][NR]    scores: [MR][tokens]      */
+/*  keys: [tokens / NR][dim][NR]    values: [dim / NR][tokens][NR]    scores: [MR][tokens]  */
 uint64_t attention_scratch_floats(const struct kernels *k, uint64_t tokens, uint64_t dim)
 {
     const uint64_t nr = k->matmul.columns, row = rounded(tokens, nr);

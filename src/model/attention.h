@@ -1,8 +1,8 @@
 /* attention.h — softmax(q·kᵀ / √d)·v of one head over one sequence, without a mask.
  *
- * Keys and values of the head are packed into panels once and then used by all its queries through
- * the same tile as any matrix product. All keys are summed in their order in one chain, so the result
- * of a query depends on its own sequence alone. */
+ * Keys and values of the head are packed into panels once and then used by all its queries, through
+ * the same tile as any matrix product. All keys are summed in their order in one chain, so the
+ * result of a query depends on its own sequence alone. */
 #ifndef MODEL_ATTENTION_H
 #define MODEL_ATTENTION_H
 

@@ -2,8 +2,8 @@
  *
  * Sequences stand one after another without padding, so that a batch costs the sum of its tokens.
  * Per layer: query, key and value in one product; attention per sequence and head; mix, add, norm;
- * up, GELU, down, add, norm. Then the mean over the tokens of a sequence, to unit length. A vector's
- * bits depend on its sequence and the kernels alone, not on the batch nor on the number of threads.
+ * up, GELU, down, add, norm. Then the mean over the tokens of a sequence, to unit length. A
+ * vector's bits depend on its sequence and the kernels alone, not on the batch nor on the threads.
  *
  * All memory is taken at creation: a forward pass allocates nothing. */
 #ifndef MODEL_BERT_H

@@ -1,9 +1,9 @@
 /* bert_weights.h — the tensors of a BERT encoder, found by name once and never looked up again.
  *
- * Binding reads headers only: it finds every tensor, with or without the leading "bert.", and checks
- * its type and every dimension against the configuration; a failure names the tensor, what was
- * expected and what was found. Tensors that are not needed (pooler, heads, position ids) are left
- * alone. Packing then makes the private copy that the kernels read. */
+ * Binding reads headers only: it finds every tensor, with or without the leading "bert.", and
+ * checks its type and every dimension against the configuration; a failure names the tensor, what
+ * was expected and what was found. Tensors that are not needed (pooler, heads, position ids) are
+ * left alone. Packing then makes the private copy that the kernels read. */
 #ifndef MODEL_BERT_WEIGHTS_H
 #define MODEL_BERT_WEIGHTS_H
 

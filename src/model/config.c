@@ -168,8 +168,7 @@ static enum weir_code check_pooling(const struct field *pooling, uint32_t hidden
     bool flags = false, mean = false;
     if (field_need_object(pooling, err) != WEIR_OK || check_choice(pooling, &mode, err) != WEIR_OK)
         return WEIR_LOAD_FAILED;
-    json_object_foreach((json_t *)(uintptr_t)pooling->value, key, value)
-    {
+    json_object_foreach((json_t *)(uintptr_t)pooling->value, key, value) {
         if (strncmp(key, flag, strlen(flag)) != 0)
             continue;
         flags = true;

@@ -1,9 +1,9 @@
 /* config.h — what the configuration files of an embedding model say, checked.
  *
  * config.json gives the architecture, sentence_bert_config.json the length that the model was tuned
- * for, modules.json and the pooling module's config.json what happens to the token vectors. The last
- * three may be missing. A value that would change the result in a way we do not compute is refused
- * with its name (WEIR_LOAD_FAILED), never ignored. */
+ * for, modules.json and the pooling module's config.json what happens to the token vectors. The
+ * last three may be missing. A value that would change the result in a way we do not compute is
+ * refused with its name (WEIR_LOAD_FAILED), never ignored. */
 #ifndef MODEL_CONFIG_H
 #define MODEL_CONFIG_H
 

@@ -69,7 +69,8 @@ static void on_loaded(struct supervisor *s, struct child *c)
     m->load_ms = s->now_ms - c->state_since_ms;
     m->last_used_ms = s->now_ms;
     m->load_crashed = m->replanned = false;
-    m->problem = (struct weir_error){ .index = -1 };
+    if (m->breaker.state == BREAKER_CLOSED) /* else it says why that is not */
+        m->problem = (struct weir_error){ .index = -1 };
     child_step(s, c, LOADED, "loaded");
 }
 
@@ -162,8 +163,7 @@ static void on_end(struct supervisor *s, struct child *c, struct job *j, const s
         child_lost(s, c, "ended a job within an output");
         return;
     }
-    LIST_EACH(&j->requests, at)
-    {
+    LIST_EACH(&j->requests, at) {
         struct request *r = CONTAINER_OF(at, struct request, link);
         r->input_tokens = m.input_tokens;
         r->output_tokens = m.output_tokens;

@@ -168,7 +168,7 @@ uint64_t governor_budget(uint64_t total, uint64_t asked_bytes, uint32_t asked_pe
     uint64_t half = total / 2;
     uint64_t budget = by_share > half ? by_share : half;
     if (asked_percent > 0)
-        budget = total / 100 * asked_percent;
+        budget = total / 100 * asked_percent + total % 100 * asked_percent / 100;
     if (asked_bytes > 0)
         budget = asked_bytes;
     uint64_t ceiling = less(total, GOVERNOR_RESERVE_BYTES);

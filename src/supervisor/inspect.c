@@ -41,7 +41,8 @@ static void answer(struct supervisor *s, struct model *m, const struct plan *pla
     } else {
         m->inspection = INSPECTION_FAILED;
         m->problem = *problem;
-        model_fail_jobs(s, m, problem);
+        m->problem.code = WEIR_LOAD_FAILED; /* no fault of those who ask for it */
+        model_fail_jobs(s, m, &m->problem);
     }
     s->totals.decisions++;
     event_emit(s, &(struct pool_event){ .kind = "inspected",

@@ -274,7 +274,7 @@ void job_place(struct supervisor *s, struct job *j, struct child *c)
     j->owed_events = 0;
     j->owed_bytes = 0;
     LIST_EACH(&j->requests, at)
-    CONTAINER_OF(at, struct request, link)->placed_ms = s->now_ms;
+        CONTAINER_OF(at, struct request, link)->placed_ms = s->now_ms;
     list_push_back(&c->jobs, &j->link);
     if (c->jobs_count++ == 0) {
         c->ticks_ms = s->now_ms;

@@ -56,8 +56,7 @@ void supervisor_destroy(struct supervisor *s)
     if (s == NULL)
         return;
     CHECK(s->totals.children == 0);
-    LIST_EACH(&s->models, at)
-    {
+    LIST_EACH(&s->models, at) {
         struct model *m = CONTAINER_OF(at, struct model, link);
         model_fail_jobs(s, m, &(struct weir_error){ .code = WEIR_SHUTTING_DOWN, .index = -1 });
     }
@@ -140,8 +139,12 @@ void supervisor_drain(struct supervisor *s, int64_t limit_ms)
     s->draining = true;
     s->drain_until_ms = until;
     s->dirty = true;
-    LIST_EACH(&s->models, at)
-    model_touch(s, CONTAINER_OF(at, struct model, link));
+    LIST_EACH(&s->models, at) {
+        struct model *m = CONTAINER_OF(at, struct model, link);
+        model_touch(s, m);
+        LIST_EACH(&m->children, child)
+            child_touch(s, CONTAINER_OF(child, struct child, link));
+    }
 }
 
 bool supervisor_drained(const struct supervisor *s)
@@ -162,8 +165,7 @@ static void expire_jobs(struct supervisor *s)
     if (!s->draining)
         return;
     bool over = s->now_ms >= s->drain_until_ms;
-    LIST_EACH(&s->models, at)
-    {
+    LIST_EACH(&s->models, at) {
         struct model *m = CONTAINER_OF(at, struct model, link);
         struct weir_error error;
         weir_fail(&error, WEIR_SHUTTING_DOWN, "the pool shut down before the request was done");
@@ -174,8 +176,8 @@ static void expire_jobs(struct supervisor *s)
         if (!over)
             continue;
         LIST_EACH(&m->children, c)
-        LIST_EACH(&CONTAINER_OF(c, struct child, link)->jobs, j)
-        job_give_up(s, CONTAINER_OF(j, struct job, link), &error);
+            LIST_EACH(&CONTAINER_OF(c, struct child, link)->jobs, j)
+                job_give_up(s, CONTAINER_OF(j, struct job, link), &error);
     }
 }
 
@@ -250,12 +252,11 @@ static void pass(struct supervisor *s)
 static void check_settled(struct supervisor *s)
 {
     uint64_t before = s->totals.decisions;
-    LIST_EACH(&s->models, at)
-    {
+    LIST_EACH(&s->models, at) {
         struct model *m = CONTAINER_OF(at, struct model, link);
         model_touch(s, m);
         LIST_EACH(&m->children, c)
-        child_touch(s, CONTAINER_OF(c, struct child, link));
+            child_touch(s, CONTAINER_OF(c, struct child, link));
     }
     s->shares_dirty = true;
     pass(s);

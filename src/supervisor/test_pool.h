@@ -8,17 +8,12 @@
 
 #include "base/mem.h"
 #include "base/size.h"
+#include "supervisor/test_orders.h"
 #include "supervisor/test_process.h"
+#include "supervisor/test_request.h"
 
 #include <stdio.h>
-
-struct test_request {
-    uint64_t id;
-    bool ended;
-    int64_t total_ms;
-    uint32_t outputs;
-    struct weir_error error;
-};
+#include <string.h>
 
 struct test_pool {
     struct test_world world;
@@ -38,26 +33,8 @@ static inline void test_on_event(void *context, const struct pool_event *e)
     snprintf(paths[e->worker] + used, sizeof paths[0] - used, "%s%s", used > 0 ? " " : "", e->to);
 }
 
-static inline void test_on_output(void *context, uint64_t id, struct str payload)
-{
-    struct test_request *r = context;
-    CHECK(r->id == id && !r->ended && payload.len > 0);
-    r->outputs++;
-}
-
-static inline void test_on_end(void *context, uint64_t id, const struct weir_error *error,
-                               uint64_t in, uint64_t out, int64_t queued_ms, int64_t total_ms)
-{
-    struct test_request *r = context;
-    (void)in, (void)out;
-    CHECK(r->id == id && !r->ended && queued_ms <= total_ms);
-    r->ended = true;
-    r->total_ms = total_ms;
-    r->error = *error;
-}
-
-/* A pool with `memory_bytes` for models on a machine that has plenty. */
-static inline struct test_pool *test_open(uint64_t memory_bytes)
+/* A pool with `memory` MiB for models on a machine that has plenty; NULL: the default limits. */
+static inline struct test_pool *test_open(uint64_t memory, const struct limits *limits)
 {
     struct test_pool *t = mem_new(1, sizeof *t);
     struct test_world *w = &t->world;
@@ -68,8 +45,8 @@ static inline struct test_pool *test_open(uint64_t memory_bytes)
                               .inspect_ms = 1 };
     w->world = (struct world){ w,          test_spawn, test_send,   test_kill,
                                test_share, test_ticks, test_memory, test_pid };
-    const struct supervisor_options options = { .limits = limits_default,
-                                                .memory_bytes = memory_bytes,
+    const struct supervisor_options options = { .limits = limits != NULL ? *limits : limits_default,
+                                                .memory_bytes = memory * MiB,
                                                 .threads = 1,
                                                 .on_event = test_on_event,
                                                 .event_context = t };
@@ -127,8 +104,6 @@ static inline struct test_model *test_register(struct test_pool *t, const char *
 static inline struct test_request *test_submit(struct test_pool *t, const char *model,
                                                const char *payload, int64_t deadline_ms)
 {
-    static const struct request_callbacks callbacks = { .on_output = test_on_output,
-                                                        .on_end = test_on_end };
     struct test_request *r = &t->requests[t->count++];
     CHECK(t->count <= ARRAY_COUNT(t->requests));
     struct submission s = { .model = model,
@@ -137,7 +112,7 @@ static inline struct test_request *test_submit(struct test_pool *t, const char *
                             .deadline_ms = deadline_ms,
                             .payload = (uint8_t *)mem_copy_text(payload, strlen(payload)),
                             .payload_bytes = strlen(payload),
-                            .callbacks = &callbacks,
+                            .callbacks = &test_callbacks,
                             .context = r };
     supervisor_clock(t->supervisor, t->world.now_ms);
     r->id = supervisor_submit(t->supervisor, &s, &r->error);

@@ -4,6 +4,20 @@
 #define SUPERVISOR_TEST_PROCESS_H
 
 #include "supervisor/test_world.h"
+#include "wire/build_id.h"
+#include "wire/message.h"
+
+static inline void test_emit(struct test_world *w, uint32_t id, enum frame_type type, uint64_t job,
+                             struct buffer *body)
+{
+    supervisor_clock(w->supervisor, w->now_ms);
+    const struct frame f = {
+        .type = (uint8_t)type, .job = job, .body = body->data, .length = (uint32_t)body->len
+    };
+    supervisor_on_frame(w->supervisor, id, &f);
+    buffer_finish(body);
+    buffer_init(body, FRAME_BODY_MAX);
+}
 
 /* When process `id` has something to say or do. */
 static inline int64_t test_due(const struct test_world *w, uint32_t id)
@@ -63,8 +77,10 @@ static inline void test_finish_load(struct test_world *w, uint32_t id)
     } else if (p->model->fails) {
         message_failed_write(&body, &failure);
         test_emit(w, id, FRAME_FAILED, 0, &body);
-        if (p->model->exits_at_once)
+        if (p->model->exits_at_once) {
+            supervisor_on_lost(w->supervisor, id, "its channel was closed");
             test_exit(w, id);
+        }
     } else {
         p->loaded = true;
         test_emit(w, id, FRAME_LOADED, 0, &body);

@@ -8,10 +8,6 @@
 
 #include "base/check.h"
 #include "supervisor/supervisor.h"
-#include "wire/build_id.h"
-#include "wire/message.h"
-
-#include <string.h>
 
 enum test_payload { ENDS = 'e', KILLS = 'k', RUNS_ON = 'r' };
 
@@ -49,7 +45,7 @@ struct test_world {
     uint64_t total_bytes, available_bytes, ticks;
     int64_t load_ms, job_ms, inspect_ms;
     bool holds_exits;
-    uint32_t kills, byes, cancels;
+    uint32_t cancels;
     struct test_model models[8];
     struct test_process processes[TEST_PROCESSES]; /* by id */
 };
@@ -62,104 +58,22 @@ static inline struct test_model *test_model(struct test_world *w, struct str nam
     CHECK(false);
 }
 
-static inline enum weir_code test_spawn(void *context, enum spawn_kind kind, uint32_t id,
-                                        const struct spawn_spec *spec, struct weir_error *err)
+/* Every job that runs ends now. */
+static inline void test_finish_jobs(struct test_world *w)
 {
-    struct test_world *w = context;
-    (void)err;
-    CHECK(id < TEST_PROCESSES && !w->processes[id].alive);
-    struct test_process *p = &w->processes[id];
-    *p = (struct test_process){ .kind = kind,
-                                .alive = true,
-                                .hello_ms = w->now_ms + 10,
-                                .load_ms = TEST_NEVER,
-                                .exit_ms = TEST_NEVER };
-    if (kind == SPAWN_WORK) {
-        p->model = test_model(w, str_of(spec->path));
-        p->model->spawns++;
+    for (size_t id = 0; id < TEST_PROCESSES; id++)
+        for (size_t i = 0; i < ARRAY_COUNT(w->processes[id].jobs); i++)
+            w->processes[id].jobs[i].due_ms = w->now_ms;
+}
+
+static inline uint32_t test_workers(const struct test_world *w, const struct test_model *m)
+{
+    uint32_t count = 0;
+    for (size_t id = 0; id < TEST_PROCESSES; id++) {
+        const struct test_process *p = &w->processes[id];
+        count += p->alive && p->kind == SPAWN_WORK && p->model == m;
     }
-    return WEIR_OK;
-}
-
-static inline void test_emit(struct test_world *w, uint32_t id, enum frame_type type, uint64_t job,
-                             struct buffer *body)
-{
-    supervisor_clock(w->supervisor, w->now_ms);
-    const struct frame f = {
-        .type = (uint8_t)type, .job = job, .body = body->data, .length = (uint32_t)body->len
-    };
-    supervisor_on_frame(w->supervisor, id, &f);
-    buffer_finish(body);
-    buffer_init(body, FRAME_BODY_MAX);
-}
-
-static inline void test_send(void *context, uint32_t id, enum frame_type type, uint64_t job,
-                             struct str body, struct str payload)
-{
-    struct test_world *w = context;
-    struct test_process *p = &w->processes[id];
-    const struct frame f = { .body = (const uint8_t *)body.data, .length = (uint32_t)body.len };
-    struct test_job *slot = p->jobs;
-    if (type == FRAME_LOAD)
-        p->load_ms = w->now_ms + w->load_ms;
-    if (type == FRAME_INSPECT) {
-        struct message_inspect m;
-        CHECK(message_inspect_read(&f, &m, NULL));
-        p->model = test_model(w, m.path);
-        p->asked = job;
-        p->load_ms = w->now_ms + w->inspect_ms;
-    }
-    if (type == FRAME_RUN) {
-        CHECK(p->loaded && payload.len > 0);
-        while (slot->job != 0)
-            slot++;
-        const char letter = payload.data[0];
-        *slot = (struct test_job){ job, w->now_ms + w->job_ms, letter, false };
-        if (letter == RUNS_ON)
-            slot->due_ms = TEST_NEVER;
-        p->model->runs++;
-    }
-    w->cancels += type == FRAME_CANCEL;
-    for (; type == FRAME_CANCEL && slot->job != job; slot++)
-        CHECK(slot < &p->jobs[63]);
-    if (type == FRAME_CANCEL)
-        slot->payload = ENDS, slot->due_ms = w->now_ms;
-    w->byes += type == FRAME_BYE;
-    if (type == FRAME_BYE)
-        p->exit_ms = w->now_ms + 1;
-    if (type == FRAME_PING)
-        CHECK(message_ping_read(&f, &p->pong, NULL));
-}
-
-static inline void test_kill(void *context, uint32_t id, enum world_signal signal)
-{
-    struct test_world *w = context;
-    (void)signal;
-    w->kills++;
-    w->processes[id].exit_ms = w->now_ms + 1;
-}
-
-static inline void test_share(void *context, uint32_t id, uint32_t threads)
-{
-    (void)context, (void)id, (void)threads;
-}
-
-static inline uint64_t test_ticks(void *context, uint32_t id)
-{
-    (void)id;
-    return ++((struct test_world *)context)->ticks;
-}
-
-static inline void test_memory(void *context, struct memory_facts *facts)
-{
-    const struct test_world *w = context;
-    facts->total_bytes = w->total_bytes;
-    facts->available_bytes = w->available_bytes;
-}
-
-static inline int64_t test_pid(void *context, uint32_t id)
-{
-    return ((struct test_world *)context)->processes[id].alive ? id : 0;
+    return count;
 }
 
 #endif

@@ -28,8 +28,7 @@ static bool runs_alone(const struct child *c)
 static struct child *choose_child(struct model *m, bool alone, const struct child *held)
 {
     struct child *best = NULL;
-    LIST_EACH(&m->children, at)
-    {
+    LIST_EACH(&m->children, at) {
         struct child *c = CONTAINER_OF(at, struct child, link);
         if (!can_take(c) || c->jobs_count >= c->slots || runs_alone(c) || c == held ||
             (alone && c->jobs_count > 0))
@@ -44,8 +43,7 @@ static struct child *choose_child(struct model *m, bool alone, const struct chil
 static struct child *fewest_jobs(struct model *m)
 {
     struct child *best = NULL;
-    LIST_EACH(&m->children, at)
-    {
+    LIST_EACH(&m->children, at) {
         struct child *c = CONTAINER_OF(at, struct child, link);
         if (can_take(c) && !runs_alone(c) && (best == NULL || c->jobs_count < best->jobs_count))
             best = c;
@@ -63,10 +61,10 @@ static struct job *first_alone(const struct queue *q)
 {
     for (size_t i = 0; i < PRIORITIES; i++)
         LIST_EACH(&q->classes[i], at)
-    if (CONTAINER_OF(at, struct job, link)->alone)
-        return CONTAINER_OF(at, struct job, link);
-    else
-        break; /* they stand in front */
+            if (CONTAINER_OF(at, struct job, link)->alone)
+                return CONTAINER_OF(at, struct job, link);
+            else
+                break; /* they stand in front */
     return NULL;
 }
 
@@ -112,8 +110,7 @@ static enum want want_more(struct supervisor *s, struct model *m, uint32_t livin
     struct job *oldest = queue_oldest(&m->queue);
     if (oldest == NULL || living >= m->settings.max_workers)
         return WANT_NONE;
-    LIST_EACH(&m->children, at)
-    {
+    LIST_EACH(&m->children, at) {
         const struct child *c = CONTAINER_OF(at, struct child, link);
         if (can_take(c) && c->jobs_count < c->slots && !runs_alone(c))
             return WANT_NONE;
@@ -135,11 +132,12 @@ static enum want wants(struct supervisor *s, struct model *m)
         return WANT_NONE;
     uint32_t living = 0;
     bool ready = false;
-    LIST_EACH(&m->children, at)
-    {
+    LIST_EACH(&m->children, at) {
         const struct child *c = CONTAINER_OF(at, struct child, link);
         if (c->state == SPAWNING || c->state == LOADING)
             return WANT_NONE; /* one start at a time */
+        if (c->state == FAILED || (c->lost && c->state != DEAD))
+            return WANT_NONE; /* what its end means is decided when it is reaped */
         living += child_state_is_living(c->state);
         ready = ready || can_take(c);
     }
@@ -305,8 +303,7 @@ void turn_admit(struct supervisor *s)
 
 static void retire_all(struct supervisor *s, struct model *m, const char *reason)
 {
-    LIST_EACH(&m->children, at)
-    {
+    LIST_EACH(&m->children, at) {
         struct child *c = CONTAINER_OF(at, struct child, link);
         if (child_state_is_living(c->state) && !c->exited)
             child_retire(s, c, reason);
@@ -324,8 +321,7 @@ void turn_retire(struct supervisor *s, struct model *m)
     }
     uint32_t living = 0;
     struct child *oldest = NULL;
-    LIST_EACH(&m->children, at)
-    {
+    LIST_EACH(&m->children, at) {
         struct child *c = CONTAINER_OF(at, struct child, link);
         if (!child_state_is_living(c->state))
             continue;
@@ -351,8 +347,8 @@ static uint32_t count_busy(const struct supervisor *s)
 {
     uint32_t busy = 0;
     LIST_EACH(&s->models, m)
-    LIST_EACH(&CONTAINER_OF(m, struct model, link)->children, at)
-    busy += CONTAINER_OF(at, struct child, link)->jobs_count > 0;
+        LIST_EACH(&CONTAINER_OF(m, struct model, link)->children, at)
+            busy += CONTAINER_OF(at, struct child, link)->jobs_count > 0;
     return busy;
 }
 
@@ -366,17 +362,17 @@ void turn_share(struct supervisor *s)
     const uint32_t busy = count_busy(s);
     uint32_t given = 0;
     LIST_EACH(&s->models, m)
-    LIST_EACH(&CONTAINER_OF(m, struct model, link)->children, at)
-    {
-        struct child *c = CONTAINER_OF(at, struct child, link);
-        if (c->jobs_count == 0)
-            continue;
-        uint32_t share = s->options.threads / busy + (given++ < s->options.threads % busy ? 1 : 0);
-        share = share > 0 ? share : 1;
-        if (share == c->threads)
-            continue;
-        c->threads = share;
-        s->totals.decisions++;
-        s->world->share(s->world->context, c->id, share);
-    }
+        LIST_EACH(&CONTAINER_OF(m, struct model, link)->children, at) {
+            struct child *c = CONTAINER_OF(at, struct child, link);
+            if (c->jobs_count == 0)
+                continue;
+            uint32_t share =
+                s->options.threads / busy + (given++ < s->options.threads % busy ? 1 : 0);
+            share = share > 0 ? share : 1;
+            if (share == c->threads)
+                continue;
+            c->threads = share;
+            s->totals.decisions++;
+            s->world->share(s->world->context, c->id, share);
+        }
 }

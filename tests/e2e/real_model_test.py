@@ -22,8 +22,6 @@ MINILM = os.path.join(os.environ.get("WEIR_MODELS", os.path.join(ROOT, "build", 
                       "all-MiniLM-L6-v2")
 NOBODY = "http://127.0.0.1:1"
 
-pytestmark = pytest.mark.skipif(not os.path.isdir(TINY), reason=f"{TINY} is not there")
-
 
 def json_lines(*path):
     with open(os.path.join(FIXTURES, *path), encoding="utf-8") as file:

@@ -1,7 +1,7 @@
 /* events.h — the virtual time of a simulation: a heap of things that will happen.
  *
- * Nothing happens but by an event, and events of the same seed come in the same order. An event names
- * its subject by id, never by pointer, so that it may come too late and find nobody. */
+ * Nothing happens but by an event, and events of the same seed come in the same order. An event
+ * names its subject by id, never by pointer, so that it may come too late and find nobody. */
 #ifndef SIM_EVENTS_H
 #define SIM_EVENTS_H
 

@@ -1,7 +1,8 @@
 /* main.c — sim [--events N] [--seed S] [--runs R] [--trace]
  *
- * Drives the real supervisor through N random events of R seeds in virtual time, each seed twice: the
- * same seed must do the same. A run fails unless everything that can happen happened often enough. */
+ * Drives the real supervisor through N random events of R seeds in virtual time, each seed twice:
+ * the same seed must do the same. A run fails unless everything that can happen happened often
+ * enough. */
 #include "sim.h"
 
 #include "base/str.h"

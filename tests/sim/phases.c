@@ -89,8 +89,8 @@ static uint64_t leased(const struct sim *s)
     return t.leased_bytes;
 }
 
-/* Nobody comes any more and nothing goes wrong any more: all that was asked ends, what is idle goes,
- * and every sound model serves. */
+/* Nobody comes any more and nothing goes wrong any more: all that was asked ends, what is idle
+ * goes, and every sound model serves. */
 void phase_calm(struct sim *s)
 {
     struct world_sim *w = &s->world;

@@ -15,10 +15,10 @@
 #define LABEL_MS          2000
 #define TURNS_AT_ONCE_MAX 40
 
-/* The machine has 10 GiB most of the time, so the budget is 6 GiB: not all of these fit together, and
- * one does not fit at all. Sizes are in MiB, the last column says what is unregistered often.
+/* The machine has 10 GiB most of the time, so the budget is 6 GiB: not all of these fit together,
+ * and one does not fit at all. Sizes are in MiB, the last column says what is unregistered often.
  *
- *    name       can     weights fixed slot tokens slots min max load_ms temper            passes */
+ * name, can, weights, fixed, per slot, tokens, slots, min, max, load_ms, temper, passes */
 #define SIM_MODELS(X)                                                                              \
     X("small", EMBEDS, 200, 40, 4, 512, 8, 0, 4, 300, TEMPER_SOUND, false)                         \
     X("medium", EMBEDS, 1200, 150, 8, 512, 4, 0, 4, 900, TEMPER_SOUND, false)                      \

@@ -1,8 +1,9 @@
 /* process.h — one fake process: what world_sim.c, process.c and work.c share.
  *
- *     spawn ──► hello, plan ──► LOAD ──► loaded ──► RUN … END ──► bye or signal ──► dead ──► reported
+ *   spawn ──► hello, plan ──► LOAD ──► loaded ──► RUN … END ──► bye, signal ──► dead ──► reported
  *
- * A dead process is silent at once; the supervisor learns of it a little later, when it is reported. */
+ * A dead process is silent at once; the supervisor learns of it a little later, when it is
+ * reported. */
 #ifndef SIM_PROCESS_H
 #define SIM_PROCESS_H
 

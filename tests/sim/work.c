@@ -1,5 +1,5 @@
-/* work.c — the jobs of a fake process: each does one step an event, and repeats its request's tag in
- * everything that it says. */
+/* work.c — the jobs of a fake process: each does one step an event, and repeats its request's tag
+ * in everything that it says. */
 #include "process.h"
 
 #include "base/reader.h"

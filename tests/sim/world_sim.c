@@ -68,8 +68,8 @@ size_t world_sim_alive(const struct world_sim *w)
     return w->processes.count;
 }
 
-/* What was promised to processes that still exist fits, together with the one that is started now: so
- * no memory was promised twice, and a victim's only after its exit was reported. */
+/* What was promised to processes that still exist fits, together with the one that is started now:
+ * so no memory was promised twice, and a victim's only after its exit was reported. */
 static void witness_grant(struct world_sim *w, const struct sim_model *m)
 {
     struct supervisor_totals t;

@@ -1,9 +1,10 @@
 /* world_sim.h — a struct world of fake processes, for the real supervisor.
  *
- * A process here is a stage, a few jobs and a temper: which of its duties it will neglect, drawn when
- * it starts from one seeded generator. It answers over supervisor_on_frame, _on_lost and _on_exit, and
- * only from events, never from inside a call of the supervisor. It is also the first witness: whatever
- * the supervisor orders is checked against what a process may be ordered to do. */
+ * A process here is a stage, a few jobs and a temper: which of its duties it will neglect, drawn
+ * when it starts from one seeded generator. It answers over supervisor_on_frame, _on_lost and
+ * _on_exit, and only from events, never from inside a call of the supervisor. It is also the first
+ * witness: whatever the supervisor orders is checked against what a process may be ordered to do.
+ */
 #ifndef SIM_WORLD_SIM_H
 #define SIM_WORLD_SIM_H
 
@@ -121,7 +122,8 @@ void world_sim_calm_memory(struct world_sim *w);
 bool sim_chance(struct world_sim *w, uint64_t n);
 int64_t sim_between(struct world_sim *w, int64_t least, int64_t most);
 
-/* A fact that must hold does not: says so and aborts. The seed and event are said by the handler. */
+/* A fact that must hold does not: says so and aborts. The seed and event are said by the handler.
+ */
 _Noreturn void sim_failed(const char *format, ...) __attribute__((format(printf, 1, 2)));
 #define SIM_EXPECT(cond, ...) ((cond) ? (void)0 : sim_failed(__VA_ARGS__))
 

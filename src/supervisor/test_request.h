@@ -1,0 +1,38 @@
+/* test_request.h — for the tests beside it: one caller, who insists on exactly one end, the last.
+ */
+#ifndef SUPERVISOR_TEST_REQUEST_H
+#define SUPERVISOR_TEST_REQUEST_H
+
+#include "base/check.h"
+#include "supervisor/supervisor.h"
+
+struct test_request {
+    uint64_t id;
+    bool ended;
+    int64_t total_ms;
+    uint32_t outputs;
+    struct weir_error error;
+};
+
+static inline void test_on_output(void *context, uint64_t id, struct str payload)
+{
+    struct test_request *r = context;
+    CHECK(r->id == id && !r->ended && payload.len > 0);
+    r->outputs++;
+}
+
+static inline void test_on_end(void *context, uint64_t id, const struct weir_error *error,
+                               uint64_t in, uint64_t out, int64_t queued_ms, int64_t total_ms)
+{
+    struct test_request *r = context;
+    (void)in, (void)out;
+    CHECK(r->id == id && !r->ended && queued_ms <= total_ms);
+    r->ended = true;
+    r->total_ms = total_ms;
+    r->error = *error;
+}
+
+static const struct request_callbacks test_callbacks = { .on_output = test_on_output,
+                                                         .on_end = test_on_end };
+
+#endif

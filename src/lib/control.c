@@ -156,8 +156,7 @@ static enum weir_code check_fields(const struct control_op *op, json_t *o, struc
 {
     const char *key;
     json_t *value;
-    json_object_foreach(o, key, value)
-    {
+    json_object_foreach(o, key, value) {
         const char *const *field = op->fields;
         while (*field != NULL && strcmp(*field, key) != 0)
             field++;

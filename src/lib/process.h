@@ -22,7 +22,8 @@ struct process {
     struct buffer in, out;
     size_t out_sent; /* of out, already written */
     bool wants_write, channel_closed;
-    char problem[120]; /* non-empty: the channel is lost, and why; reported once */
+    char problem[120];  /* non-empty: the channel is lost, and why; reported once */
+    int64_t problem_ms; /* when to report it: an end of file is mostly the first sign of an exit */
     bool problem_reported;
     struct buffer words; /* the end of its stderr, at most words_max */
     size_t words_max;

@@ -2,6 +2,7 @@
 #include "lib/process.h"
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/mem.h"
 
 #include <errno.h>
@@ -20,6 +21,7 @@
 #define CHANNEL_OUT_MAX (WIRE_PAYLOAD_MAX * 4)
 #define CHANNEL_IN_MAX  ((size_t)4 * 1024 * 1024)
 #define READ_AT_ONCE    ((size_t)256 * 1024)
+#define END_OF_FILE_MS  1000 /* a process that goes closes its channel before it can be reaped */
 #define HEAR_AT_ONCE    ((size_t)1024)
 #define LOW_FDS         10 /* ours stay above what the child's are numbered */
 
@@ -206,11 +208,13 @@ bool process_reap(struct process *p, bool wait, char status[64])
     return true;
 }
 
-static void channel_problem(struct process *p, const char *what)
+static void channel_problem(struct process *p, const char *what, int64_t grace_ms)
 {
     p->channel_closed = true;
-    if (p->problem[0] == '\0')
-        snprintf(p->problem, sizeof p->problem, "%s", what);
+    if (p->problem[0] != '\0')
+        return;
+    snprintf(p->problem, sizeof p->problem, "%s", what);
+    p->problem_ms = clock_ms() + grace_ms;
 }
 
 void process_flush(struct process *p)
@@ -225,7 +229,7 @@ void process_flush(struct process *p)
         } else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
             break;
         } else {
-            channel_problem(p, "its channel is closed");
+            channel_problem(p, "its channel is closed", END_OF_FILE_MS);
         }
     }
     if (p->channel_closed || p->out_sent == p->out.len) {
@@ -247,7 +251,7 @@ void process_send(struct process *p, enum frame_type type, uint64_t job, struct 
     frame_write(&p->out, type, job, body.data, body.len);
     frame_write_parts(&p->out, job, payload.data, payload.len);
     if (p->out.failed)
-        channel_problem(p, "it does not read what it is sent");
+        channel_problem(p, "it does not read what it is sent", 0);
     process_flush(p);
 }
 
@@ -257,7 +261,7 @@ size_t process_read(struct process *p)
     while (!p->channel_closed && taken < READ_AT_ONCE) {
         uint8_t *room = buffer_reserve(&p->in, READ_AT_ONCE / 4);
         if (room == NULL) {
-            channel_problem(p, "it sends faster than it is read");
+            channel_problem(p, "it sends faster than it is read", 0);
             break;
         }
         ssize_t n = recv(p->socket, room, READ_AT_ONCE / 4, MSG_DONTWAIT);
@@ -269,7 +273,7 @@ size_t process_read(struct process *p)
         } else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
             break;
         } else {
-            channel_problem(p, "it closed its channel");
+            channel_problem(p, "it closed its channel", END_OF_FILE_MS);
         }
     }
     return taken;

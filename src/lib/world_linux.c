@@ -43,7 +43,7 @@ static void rewatch(struct weir *w, struct process *p)
         watch(w, p->socket, SOURCE_CHANNEL, id, EPOLLIN | (p->wants_write ? EPOLLOUT : 0u),
               EPOLL_CTL_MOD);
     if (p->problem[0] != '\0' && !p->problem_reported)
-        world_wake(w);
+        world_wake(w); /* so that the next step arms for it */
 }
 
 static enum weir_code on_spawn(void *context, enum spawn_kind kind, uint32_t id,
@@ -191,7 +191,10 @@ void world_wake(struct weir *w)
 
 void world_arm(struct weir *w, int64_t next_ms)
 {
-    w->next_turn_ms = next_ms;
+    size_t cursor = 0;
+    for (const struct process *p; (p = map_next(&w->processes, &cursor)) != NULL;)
+        if (p->problem[0] != '\0' && !p->problem_reported && p->problem_ms < next_ms)
+            next_ms = p->problem_ms;
     if (next_ms == w->timer_ms)
         return;
     w->timer_ms = next_ms;
@@ -207,7 +210,7 @@ void world_arm(struct weir *w, int64_t next_ms)
 
 static void report_problem(struct weir *w, struct process *p)
 {
-    if (p->problem[0] == '\0' || p->problem_reported)
+    if (p->problem[0] == '\0' || p->problem_reported || clock_ms() < p->problem_ms)
         return;
     p->problem_reported = true;
     supervisor_on_lost(w->supervisor, (uint32_t)p->key, p->problem);

@@ -24,9 +24,9 @@ struct weir {
     size_t words_max;
     int64_t drain_ms;
     int epoll, timer, wake;
-    bool awake;    /* wake was written and not yet read */
-    bool stepping; /* inside weir_step: a callback may not step or close */
-    int64_t timer_ms; /* what the timer is set to */
+    bool awake;           /* wake was written and not yet read */
+    bool stepping;        /* inside weir_step: a callback may not step or close */
+    int64_t timer_ms;     /* what the timer is set to */
     struct map processes; /* by id */
     struct arena scratch; /* of the output being delivered */
     struct buffer answer; /* of the last weir_control */

@@ -47,9 +47,11 @@ static void close_model(struct opened *o)
     folder_finish(&o->folder);
 }
 
+/* By positions, not by the limit that the settings give: the plan of a model is one, whatever they
+ * are. */
 static size_t batch_tokens_of(const struct bert_config *c)
 {
-    return c->tokens_max > BATCH_TOKENS ? c->tokens_max : BATCH_TOKENS;
+    return c->positions > BATCH_TOKENS ? c->positions : BATCH_TOKENS;
 }
 
 static enum weir_code open_weights(struct opened *o, struct weir_error *err)
@@ -88,7 +90,7 @@ static enum weir_code price(struct opened *o, struct weir_error *err)
         .capabilities = UINT32_C(1) << WEIR_TEXT_EMBEDDING,
         .weights_bytes = o->file.map.size,
         .fixed_bytes = fixed,
-        .per_slot_bytes = c->tokens_max * sizeof(int32_t) + c->hidden * sizeof(float),
+        .per_slot_bytes = c->positions * sizeof(int32_t) + c->hidden * sizeof(float),
         .scratch_per_thread_bytes = forward.per_thread_bytes,
         .positions = c->positions,
         .tokens_max = c->tokens_max,

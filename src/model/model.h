@@ -1,7 +1,7 @@
 /* model.h — a model folder made usable: inspected from its headers, or loaded as an encoder.
  *
- * Inspection reads configuration and the header of the weights, never the weights; the plan it gives
- * is exact for this CPU's kernels, with one allowance (the tokenizer, priced by its file's size).
+ * Inspection reads configuration and the weights' header, never the weights; its plan is exact
+ * for this CPU's kernels, with one allowance (the tokenizer, priced by its file's size).
  * Loading repeats the inspection, packs the weights into a private copy and takes all memory that
  * embedding will need. What is wrong with the files is WEIR_LOAD_FAILED and names the file, the
  * tensor, what was expected and what was found. */
@@ -57,7 +57,7 @@ const struct tokenizer *encoder_tokenizer(const struct encoder *e);
 size_t encoder_batch_tokens(const struct encoder *e); /* at most so many in one encoder_embed */
 
 /* Vectors of unit length, [count][dim], written only on success. The sum of the counts must not
- * exceed encoder_batch_tokens. WEIR_INVALID names an empty sequence or an id that the model has not,
+ * exceed encoder_batch_tokens. WEIR_INVALID names an empty sequence or an id the model has not,
  * WEIR_CONTEXT_LENGTH a sequence that is too long (index, value and limit are set), and
  * WEIR_MODEL_FAILED a vector with numbers that are not finite. */
 enum weir_code encoder_embed(struct encoder *e, const struct sequence *sequences, size_t count,

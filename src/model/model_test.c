@@ -34,7 +34,7 @@ static void test_inspection_states_the_plan(void **state)
     assert_int_equal(info.tokens_max, 48);
     assert_int_equal(info.dim, 32);
     assert_int_equal(info.slots, 32);
-    assert_int_equal(info.per_slot_bytes, 48 * 4 + 32 * 4);
+    assert_int_equal(info.per_slot_bytes, 64 * 4 + 32 * 4);
     /* Activations for 2048 tokens alone: x and y of 32 floats, the wide one of 96. */
     assert_true(info.fixed_bytes > 2048 * 4 * (32 + 32 + 96));
     assert_true(info.scratch_per_thread_bytes > 0);
@@ -42,6 +42,8 @@ static void test_inspection_states_the_plan(void **state)
     const struct model_settings longer = { .context = 64 };
     assert_int_equal(model_inspect(f.path, &longer, &again, NULL), WEIR_OK);
     assert_int_equal(again.tokens_max, 64);
+    assert_int_equal(again.per_slot_bytes, info.per_slot_bytes); /* a plan knows no settings */
+    assert_int_equal(again.fixed_bytes, info.fixed_bytes);
     assert_memory_equal(info.digest, again.digest, sizeof(info.digest));
     assert_true(again.scratch_per_thread_bytes > info.scratch_per_thread_bytes);
     test_folder_finish(&f);

@@ -117,8 +117,7 @@ static enum weir_code check_metadata(const struct reading *r, json_t *metadata)
     json_t *value;
     if (!json_is_object(metadata))
         return weir_fail(r->err, WEIR_LOAD_FAILED, "'__metadata__' is not an object");
-    json_object_foreach(metadata, key, value)
-    {
+    json_object_foreach(metadata, key, value) {
         if (!json_is_string(value))
             return weir_fail(r->err, WEIR_LOAD_FAILED,
                              "'" NAME_SHOWN "' of '__metadata__' is not a text", key);
@@ -136,8 +135,7 @@ static enum weir_code read_entries(const struct reading *r, json_t *root)
     if (s->entries == NULL)
         return weir_fail(r->err, WEIR_NO_MEMORY, "no memory for the names of %zu tensors",
                          json_object_size(root));
-    json_object_foreach(root, name, info)
-    {
+    json_object_foreach(root, name, info) {
         code = strcmp(name, "__metadata__") == 0 ? check_metadata(r, info)
                                                  : read_tensor(r, name, info);
         if (code != WEIR_OK)

@@ -5,8 +5,8 @@
  *     | N, u64 | JSON, N bytes  | data of all tensors        |
  *     +--------+----------------+----------------------------+
  *
- * Opening reads the header alone and checks all of it: afterwards every tensor has a known type, its
- * data lies inside the file, is as long as its shape says, and belongs to no other tensor. What is
+ * Opening reads the header alone and checks all of it: then every tensor has a known type, its data
+ * lies inside the file, is as long as its shape says, and belongs to no other tensor. What is
  * wrong is WEIR_LOAD_FAILED, naming the file, the tensor and the offset. Data may be unaligned. */
 #ifndef MODEL_SAFETENSORS_H
 #define MODEL_SAFETENSORS_H

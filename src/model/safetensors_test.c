@@ -165,7 +165,7 @@ static void test_wrong_lengths(void **state)
     assert_refused("no file", path);
 }
 
-/* Every prefix of a good file is refused, and so is every byte flipped or harmless: never a crash. */
+/* Every prefix of a good file is refused; a flipped bit is refused or harmless: never a crash. */
 static void test_truncated_and_flipped(void **state)
 {
     static const char header[] = "{\"a\":" F32("[3,2]", "[0,24]") "}";

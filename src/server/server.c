@@ -117,8 +117,7 @@ void server_drain(struct server *s)
 /* Everything at once: what is still unsent after the grace is lost. */
 static void drop_connections(struct server *s)
 {
-    LIST_EACH(&s->connections, at)
-    {
+    LIST_EACH(&s->connections, at) {
         connection_drop(connection_of(at));
     }
 }
@@ -168,8 +167,7 @@ void server_close(struct server *s, int64_t grace_ms, void (*done)(void *context
     s->closed_context = context;
     listener_close_all(s);
     weir_events_end(s);
-    LIST_EACH(&s->connections, at)
-    {
+    LIST_EACH(&s->connections, at) {
         connection_retire(connection_of(at));
     }
     if (grace_ms > 0)

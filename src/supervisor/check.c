@@ -14,8 +14,7 @@ static void check_job(const struct job *j, const struct model *m, const struct c
 {
     CHECK(j->model == m && j->child == c);
     CHECK(j->output.len <= j->output_want || j->output_want == 0);
-    LIST_EACH(&j->requests, at)
-    {
+    LIST_EACH(&j->requests, at) {
         const struct request *r = CONTAINER_OF(at, struct request, link);
         CHECK(r->job == j && r->deadline.place != 0);
         sums->requests++;
@@ -25,8 +24,7 @@ static void check_job(const struct job *j, const struct model *m, const struct c
 static void check_child(const struct supervisor *s, const struct child *c, struct sums *sums)
 {
     uint32_t jobs = 0, alone = 0;
-    LIST_EACH(&c->jobs, at)
-    {
+    LIST_EACH(&c->jobs, at) {
         const struct job *j = CONTAINER_OF(at, struct job, link);
         check_job(j, c->model, c, sums);
         jobs++;
@@ -58,8 +56,7 @@ static void check_model(const struct supervisor *s, const struct model *m, struc
     size_t waiting = 0;
     uint64_t bytes = 0;
     for (size_t i = 0; i < PRIORITIES; i++)
-        LIST_EACH(&m->queue.classes[i], at)
-        {
+        LIST_EACH(&m->queue.classes[i], at) {
             const struct job *j = CONTAINER_OF(at, struct job, link);
             CHECK(j->priority == i && !list_empty(&j->requests));
             check_job(j, m, NULL, sums);
@@ -67,8 +64,7 @@ static void check_model(const struct supervisor *s, const struct model *m, struc
             bytes += j->payload_bytes;
         }
     CHECK(waiting == m->queue.jobs && bytes == m->queue.bytes);
-    LIST_EACH(&m->children, at)
-    {
+    LIST_EACH(&m->children, at) {
         const struct child *c = CONTAINER_OF(at, struct child, link);
         CHECK(c->model == m);
         living += child_state_is_living(c->state);
@@ -88,11 +84,10 @@ void supervisor_check(const struct supervisor *s)
 {
     struct sums sums = { 0 };
     LIST_EACH(&s->models, at)
-    check_model(s, CONTAINER_OF(at, struct model, link), &sums);
+        check_model(s, CONTAINER_OF(at, struct model, link), &sums);
     for (size_t i = 0; i < WORKER_PROGRAM_COUNT; i++)
         sums.children += s->inspectors[i].id != 0;
-    LIST_EACH(&s->ended, at)
-    {
+    LIST_EACH(&s->ended, at) {
         CHECK(CONTAINER_OF(at, struct request, link)->job == NULL);
         sums.requests++;
     }

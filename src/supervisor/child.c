@@ -211,8 +211,7 @@ static void check_progress(struct supervisor *s, struct child *c, int64_t patien
 {
     uint64_t ticks = s->world->ticks(s->world->context, c->id);
     bool parked = c->jobs_count > 0;
-    LIST_EACH(&c->jobs, at)
-    {
+    LIST_EACH(&c->jobs, at) {
         const struct job *j = CONTAINER_OF(at, struct job, link);
         if (!j->accepted && s->now_ms - j->sent_ms >= s->options.limits.accept_ms) {
             child_lost(s, c, "did not acknowledge a job within %" PRId64 " ms",
@@ -291,8 +290,7 @@ static int64_t next_look(const struct supervisor *s, const struct child *c, int6
     int64_t at = s->now_ms + patience_ms / 4 + 1;
     if (c->ticks_ms + patience_ms < at)
         at = c->ticks_ms + patience_ms;
-    LIST_EACH(&c->jobs, link)
-    {
+    LIST_EACH(&c->jobs, link) {
         const struct job *j = CONTAINER_OF(link, struct job, link);
         if (!j->accepted && j->sent_ms + s->options.limits.accept_ms < at)
             at = j->sent_ms + s->options.limits.accept_ms;

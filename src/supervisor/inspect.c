@@ -20,8 +20,7 @@ static struct inspector *find(struct supervisor *s, uint32_t id)
 
 static struct model *next_for(struct supervisor *s, enum worker_program program)
 {
-    LIST_EACH(&s->to_inspect, at)
-    {
+    LIST_EACH(&s->to_inspect, at) {
         struct model *m = CONTAINER_OF(at, struct model, inspect_link);
         if (m->settings.program == program)
             return m;

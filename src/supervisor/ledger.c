@@ -93,8 +93,7 @@ static uint64_t pinned_bytes(const struct model *m)
     uint32_t pinned = m->gone ? 0 : m->settings.min_workers;
     uint64_t bytes = 0;
     bool any = false;
-    LIST_EACH(&m->children, at)
-    {
+    LIST_EACH(&m->children, at) {
         const struct child *c = CONTAINER_OF(at, struct child, link);
         if (pinned == 0 || !child_state_is_living(c->state))
             continue;
@@ -113,8 +112,7 @@ static size_t view_model(struct supervisor *s, struct model *m, struct ledger *l
     uint32_t living = model_living(m), leaving = 0;
     uint32_t surplus = living > m->settings.min_workers ? living - m->settings.min_workers : 0;
     bool touched = false;
-    LIST_EACH(&m->children, at)
-    {
+    LIST_EACH(&m->children, at) {
         const struct child *c = CONTAINER_OF(at, struct child, link);
         if (c->state == DEAD)
             continue;
@@ -153,8 +151,7 @@ struct judgement ledger_judge(struct supervisor *s, struct model *m, const struc
     struct ledger l = { .budget_bytes = s->budget_bytes,
                         .leased_bytes = s->leased_bytes,
                         .available_bytes = s->facts.available_bytes };
-    LIST_EACH(&s->models, at)
-    {
+    LIST_EACH(&s->models, at) {
         struct model *other = CONTAINER_OF(at, struct model, link);
         l.pinned_bytes += pinned_bytes(other);
         if (other->holders > 0)

@@ -106,8 +106,7 @@ enum weir_code supervisor_unload(struct supervisor *s, const char *name, struct 
         return weir_fail(err, WEIR_NO_SUCH_MODEL, "no model named '%.120s' is registered", name);
     m->second_due = false;
     m->refill_at_ms = INT64_MAX; /* min_workers counts again from the next request on */
-    LIST_EACH(&m->children, at)
-    {
+    LIST_EACH(&m->children, at) {
         struct child *c = CONTAINER_OF(at, struct child, link);
         if (child_state_is_living(c->state))
             child_retire(s, c, "unload");
@@ -132,7 +131,7 @@ uint32_t model_living(const struct model *m)
 {
     uint32_t living = 0;
     LIST_EACH(&m->children, at)
-    living += child_state_is_living(CONTAINER_OF(at, struct child, link)->state);
+        living += child_state_is_living(CONTAINER_OF(at, struct child, link)->state);
     return living;
 }
 
@@ -141,8 +140,8 @@ bool model_has_jobs(const struct model *m)
     if (m->queue.jobs > 0)
         return true;
     LIST_EACH(&m->children, at)
-    if (CONTAINER_OF(at, struct child, link)->jobs_count > 0)
-        return true;
+        if (CONTAINER_OF(at, struct child, link)->jobs_count > 0)
+            return true;
     return false;
 }
 

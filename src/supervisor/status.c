@@ -57,7 +57,7 @@ static void write_model(struct supervisor *s, struct jsonw *out, const struct mo
     jsonw_key(out, "workers");
     jsonw_array(out);
     LIST_EACH(&m->children, at)
-    write_worker(s, out, CONTAINER_OF(at, struct child, link));
+        write_worker(s, out, CONTAINER_OF(at, struct child, link));
     jsonw_end(out);
     jsonw_end(out);
 }
@@ -83,7 +83,7 @@ void supervisor_status(struct supervisor *s, struct jsonw *out)
     jsonw_key(out, "models");
     jsonw_array(out);
     LIST_EACH(&s->models, at)
-    write_model(s, out, CONTAINER_OF(at, struct model, link));
+        write_model(s, out, CONTAINER_OF(at, struct model, link));
     jsonw_end(out);
     jsonw_end(out);
 }
@@ -93,8 +93,7 @@ void supervisor_models(struct supervisor *s, struct jsonw *out)
     jsonw_object(out);
     jsonw_key(out, "models");
     jsonw_array(out);
-    LIST_EACH(&s->models, at)
-    {
+    LIST_EACH(&s->models, at) {
         const struct model *m = CONTAINER_OF(at, struct model, link);
         if (m->gone)
             continue;

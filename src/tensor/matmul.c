@@ -66,7 +66,7 @@ struct fill {
     const struct tensor *weight;
 };
 
-/* One task packs what falls into one panel, row by row: the panel stays in the first-level cache. */
+/* One task packs what falls into one panel, row by row: the panel stays in the fastest cache. */
 static void fill_panel(void *context, uint32_t task, uint32_t thread)
 {
     const struct fill *f = context;

@@ -17,14 +17,14 @@
  *
  * The caller writes the plain fields fn, context and tasks while `inside` is 0 and `open` is clear,
  * then opens. A helper enters by a compare-and-swap that also proves the region to be the one it
- * looked at. The caller closes when the tasks have run out and waits for those inside only: a helper
- * that the system never scheduled delays nobody. */
+ * looked at. The caller closes when the tasks have run out and waits for those inside only: a
+ * helper that the system never scheduled delays nobody. */
 #define GATE_OPEN      (UINT64_C(1) << 31)
 #define GATE_INSIDE(g) ((uint32_t)(g)&0xffffu)
 #define GATE_ALLOWS(g) ((uint32_t)((g) >> 16) & 0x7fffu)
 #define GATE_REGION(g) ((uint32_t)((g) >> 32))
 
-/* Two regions of a forward pass lie a few microseconds apart; waking a sleeper takes about fifty. */
+/* Two regions of a forward pass lie a few microseconds apart; to wake a sleeper takes fifty. */
 #define SPIN_NS INT64_C(30000)
 
 struct helper {

@@ -257,8 +257,7 @@ static enum weir_code create_changed(const char *fields, struct tokenizer **out,
     json_object_update_recursive(root, change);
     const char *key;
     json_t *value;
-    json_object_foreach(change, key, value)
-    {
+    json_object_foreach(change, key, value) {
         if (strcmp(key, "model") != 0)
             json_object_set(root, key, value);
     }

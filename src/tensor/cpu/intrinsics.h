@@ -20,7 +20,8 @@
 #include <stdint.h>
 #include <string.h>
 
-/* What we use and SIMDe 0.7 lacks, and the fused operations, which it rounds twice. A lane that the mask leaves out is not touched in memory. */
+/* What we use and SIMDe 0.7 lacks, and the fused operations, which it rounds twice.
+ * A lane that the mask leaves out is not touched in memory. */
 #define __mmask16             simde__mmask16
 #define _mm512_cvtps_epi32    emulated_cvtps_epi32
 #define _mm512_mask_loadu_ps  emulated_mask_loadu_ps

@@ -7,8 +7,8 @@
  *
  * What every table keeps: the result of a call depends on its numbers and its n (or depth) alone,
  * never on addresses, on the rows computed beside it or on who computes. So each output of a matrix
- * product is one chain of additions in the order of k, and no kernel peels for alignment. No size is
- * too small, 0 included, and nothing outside the stated run is read or written. */
+ * product is one chain of additions in the order of k, and no kernel peels for alignment. No size
+ * is too small, 0 included, and nothing outside the stated run is read or written. */
 #ifndef TENSOR_CPU_KERNELS_H
 #define TENSOR_CPU_KERNELS_H
 

@@ -26,7 +26,7 @@ INLINE __m256i lanes(size_t left)
     return _mm256_loadu_si256((const __m256i *)(const void *)(window + WIDTH - used));
 }
 
-/* The next 8 numbers, or the `left` that there are and zeros. Masked moves are slow on many CPUs. */
+/* The next 8 numbers, or the `left` that there are and zeros. Masked moves are often slow. */
 INLINE __m256 load(const float *from, size_t left)
 {
     return left >= WIDTH ? _mm256_loadu_ps(from) : _mm256_maskload_ps(from, lanes(left));

@@ -23,8 +23,7 @@ static int spell(struct link *head)
     int forward = 0;
     int backward = 0;
     int weight = 1;
-    LIST_EACH(head, at)
-    {
+    LIST_EACH(head, at) {
         assert_ptr_equal(at->next->prev, at);
         forward = forward * 10 + item_of(at)->number;
     }

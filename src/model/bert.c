@@ -49,7 +49,7 @@ bool bert_price(const struct bert_config *config, const struct kernels *k, size_
 {
     uint64_t floats = 2 * (uint64_t)config->hidden + wide_of(config), bytes;
     uint64_t scratch =
-        attention_scratch_floats(k, config->tokens_max, config->hidden / config->heads);
+        attention_scratch_floats(k, config->positions, config->hidden / config->heads);
     if (!size_mul(floats * sizeof(float), batch_tokens, &bytes) ||
         !size_add(bytes, starts_bytes(batch_tokens), &bytes))
         return false;

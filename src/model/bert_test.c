@@ -178,11 +178,11 @@ static void test_prices_are_exact(void **state)
     assert_int_equal(k.matmul.columns, 8);
     assert_true(bert_weights_bytes(&c, &k, &bytes));
     uint64_t layer = 32 * 11 + 16 * 11 + 24 * 11 + 16 * 21;
-    uint64_t vectors = 10 * (9 + 2 + 4 * 3);
+    uint64_t vectors = 10 * (50 + 2 + 4 * 3);
     assert_int_equal(bytes, 4 * (3 * layer + vectors) + 3 * sizeof(struct bert_layer));
     assert_true(bert_price(&c, &k, 100, &price));
     assert_int_equal(price.fixed_bytes, 832 + 4 * 100 * (10 + 10 + 30));
-    assert_int_equal(price.per_thread_bytes, 4 * (16 * 5 + 8 * 9 + k.matmul.rows * 16));
+    assert_int_equal(price.per_thread_bytes, 4 * (56 * 5 + 8 * 50 + k.matmul.rows * 56));
 }
 
 int main(void)

@@ -141,7 +141,7 @@ void bert_bound_finish(struct bert_bound *b)
 /* places, the embeddings' norm, and two norms a layer. */
 static uint64_t vectors_floats(const struct bert_config *c)
 {
-    return (uint64_t)c->hidden * (c->tokens_max + UINT64_C(2) + 4 * (uint64_t)c->layers);
+    return (uint64_t)c->hidden * (c->positions + UINT64_C(2) + 4 * (uint64_t)c->layers);
 }
 
 bool bert_weights_bytes(const struct bert_config *c, const struct kernels *k, uint64_t *out_bytes)
@@ -187,13 +187,13 @@ static const float *take_vector(float **at, const struct tensor *t)
 static const float *take_places(float **at, const struct bert_bound *b, const struct bert_config *c,
                                 const struct kernels *k)
 {
-    float *places = take(at, (size_t)c->tokens_max * c->hidden);
+    float *places = take(at, (size_t)c->positions * c->hidden);
     float *type = *at; /* not taken: overwritten by what comes next */
     const struct tensor *positions = b->tensors[BERT_POSITIONS];
     const struct tensor *types = b->tensors[BERT_TYPES];
     dtype_to_f32(types->dtype, types->data, type, c->hidden);
-    dtype_to_f32(positions->dtype, positions->data, places, (size_t)c->tokens_max * c->hidden);
-    for (size_t i = 0; i < c->tokens_max; i++)
+    dtype_to_f32(positions->dtype, positions->data, places, (size_t)c->positions * c->hidden);
+    for (size_t i = 0; i < c->positions; i++)
         k->add(places + i * c->hidden, type, c->hidden);
     return places;
 }

@@ -227,6 +227,42 @@ static void a_running_request_is_cancelled_where_it_runs(void **state)
     test_close(t);
 }
 
+/* A stream whose caller returns no credit may stand still; one that was cancelled may not. */
+static void a_worker_that_hears_no_cancel_is_lost(void **state)
+{
+    (void)state;
+    struct test_pool *t = test_open(1000, NULL);
+    test_register(t, "m", 100, 10, ONE);
+    t->world.ticks_stand = true;
+    const struct test_request *r = test_submit(t, "m", "s", 0);
+    test_run_until(t, 200 * SECOND);
+    assert_int_equal(r->outputs, WIRE_CREDIT_EVENTS);
+    assert_string_equal(t->paths[2], "Spawning Loading Ready Processing");
+    assert_true(supervisor_cancel(t->supervisor, r->id));
+    test_run_until(t, 240 * SECOND);
+    assert_ended(r, WEIR_CANCELLED);
+    assert_string_equal(t->paths[2], "Spawning Loading Ready Processing Evicting Dead");
+    assert_int_equal(test_totals(t).leased_bytes, 0);
+    test_close(t);
+}
+
+static void credit_is_returned_in_portions(void **state)
+{
+    (void)state;
+    struct test_pool *t = test_open(1000, NULL);
+    test_register(t, "m", 100, 10, ONE);
+    const struct test_request *r = test_submit(t, "m", "s", 0);
+    test_run_until(t, 10 * SECOND);
+    assert_int_equal(r->outputs, WIRE_CREDIT_EVENTS);
+    assert_int_equal(t->world.credits, 0);
+    assert_true(supervisor_credit(t->supervisor, r->id, 15, 15));
+    assert_int_equal(t->world.credits, 0); /* a quarter of the window at a time */
+    assert_true(supervisor_credit(t->supervisor, r->id, 1, 1));
+    assert_int_equal(t->world.credits, 1);
+    assert_false(supervisor_credit(t->supervisor, r->id + 1000, 1, 1));
+    test_close(t);
+}
+
 static void a_full_queue_refuses(void **state)
 {
     (void)state;
@@ -296,6 +332,8 @@ int main(void)
         cmocka_unit_test(a_deadline_while_it_runs_cancels_it),
         cmocka_unit_test(a_cancelled_request_is_not_run),
         cmocka_unit_test(a_running_request_is_cancelled_where_it_runs),
+        cmocka_unit_test(a_worker_that_hears_no_cancel_is_lost),
+        cmocka_unit_test(credit_is_returned_in_portions),
         cmocka_unit_test(a_full_queue_refuses),
         cmocka_unit_test(an_unregistered_model_does_not_spoil_the_next_inspection),
         cmocka_unit_test(an_unregistered_model_may_be_under_inspection),

@@ -55,9 +55,10 @@ static inline void test_send(void *context, uint32_t id, enum frame_type type, u
         p->model->runs++;
     }
     w->cancels += type == FRAME_CANCEL;
+    w->credits += type == FRAME_CREDIT;
     for (; type == FRAME_CANCEL && slot->job != job; slot++)
         CHECK(slot < &p->jobs[63]);
-    if (type == FRAME_CANCEL)
+    if (type == FRAME_CANCEL && slot->payload != STALLS)
         slot->payload = ENDS, slot->due_ms = w->now_ms;
     if (type == FRAME_BYE)
         p->exit_ms = w->now_ms + 1;
@@ -80,7 +81,9 @@ static inline void test_share(void *context, uint32_t id, uint32_t threads)
 static inline uint64_t test_ticks(void *context, uint32_t id)
 {
     (void)id;
-    return ++((struct test_world *)context)->ticks;
+    struct test_world *w = context;
+    w->ticks += w->ticks_stand ? 0 : 1;
+    return w->ticks;
 }
 
 static inline void test_memory(void *context, struct memory_facts *facts)

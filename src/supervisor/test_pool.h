@@ -109,6 +109,7 @@ static inline struct test_request *test_submit(struct test_pool *t, const char *
     struct submission s = { .model = model,
                             .operation = WEIR_EMBED,
                             .priority = 2,
+                            .own_credit = payload[0] == STALLS,
                             .deadline_ms = deadline_ms,
                             .payload = (uint8_t *)mem_copy_text(payload, strlen(payload)),
                             .payload_bytes = strlen(payload),

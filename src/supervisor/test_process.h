@@ -102,11 +102,18 @@ static inline void test_work(struct test_world *w, uint32_t id, struct test_job 
         test_exit(w, id);
         return;
     }
+    const bool streams = j->payload == STALLS;
+    for (int i = streams ? WIRE_CREDIT_EVENTS : 1; i > 0; i--) {
+        message_output_write(&body,
+                             &(struct message_output){ .payload_bytes = 1, .streamed = streams });
+        test_emit(w, id, FRAME_OUTPUT, job, &body);
+        buffer_u8(&body, (uint8_t)j->payload);
+        test_emit(w, id, FRAME_PART, job, &body);
+    }
+    j->due_ms = TEST_NEVER;
+    if (streams)
+        return;
     j->job = 0;
-    message_output_write(&body, &(struct message_output){ .payload_bytes = 1 });
-    test_emit(w, id, FRAME_OUTPUT, job, &body);
-    buffer_u8(&body, (uint8_t)j->payload);
-    test_emit(w, id, FRAME_PART, job, &body);
     message_end_write(&body, &(struct message_end){
                                  .error = {.code = WEIR_OK, .index = -1}
     });

@@ -9,7 +9,8 @@
 #include "base/check.h"
 #include "supervisor/supervisor.h"
 
-enum test_payload { ENDS = 'e', KILLS = 'k', RUNS_ON = 'r' };
+/* STALLS streams until its credit is used up, and hears no cancel. */
+enum test_payload { ENDS = 'e', KILLS = 'k', RUNS_ON = 'r', STALLS = 's' };
 
 #define TEST_NEVER     INT64_MAX
 #define TEST_PROCESSES 128
@@ -44,8 +45,8 @@ struct test_world {
     int64_t now_ms;
     uint64_t total_bytes, available_bytes, ticks;
     int64_t load_ms, job_ms, inspect_ms;
-    bool holds_exits;
-    uint32_t cancels;
+    bool holds_exits, ticks_stand;
+    uint32_t cancels, credits;
     struct test_model models[8];
     struct test_process processes[TEST_PROCESSES]; /* by id */
 };

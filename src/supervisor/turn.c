@@ -57,14 +57,16 @@ static void end_load_request(struct supervisor *s, struct job *j)
     job_end(s, j, &ok);
 }
 
+/* Those that must run alone stand in front of their class. */
 static struct job *first_alone(const struct queue *q)
 {
-    for (size_t i = 0; i < PRIORITIES; i++)
-        LIST_EACH(&q->classes[i], at)
-            if (CONTAINER_OF(at, struct job, link)->alone)
-                return CONTAINER_OF(at, struct job, link);
-            else
-                break; /* they stand in front */
+    for (size_t i = 0; i < PRIORITIES; i++) {
+        if (list_empty(&q->classes[i]))
+            continue;
+        struct job *front = CONTAINER_OF(q->classes[i].next, struct job, link);
+        if (front->alone)
+            return front;
+    }
     return NULL;
 }
 

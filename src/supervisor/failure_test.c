@@ -98,6 +98,9 @@ static void five_load_failures_open_the_breaker_for_a_minute(void **state)
     assert_true(r->error.retry_after_ms > 55 * SECOND && r->error.retry_after_ms <= 60 * SECOND);
     m->fails = false;
     test_run_until(t, t->world.now_ms + 60 * SECOND);
+    for (int i = 0; i < 3; i++) /* probes that say nothing make way for others */
+        assert_true(supervisor_cancel(t->supervisor, test_submit(t, "m", "e", 0)->id));
+    test_run_until(t, t->world.now_ms + 10);
     for (int i = 0; i < 5; i++)
         assert_true((test_submit(t, "m", "e", 0)->id != 0) == (i < 3));
     test_run_until(t, t->world.now_ms + 5 * SECOND);
@@ -260,6 +263,11 @@ static void credit_is_returned_in_portions(void **state)
     assert_true(supervisor_credit(t->supervisor, r->id, 1, 1));
     assert_int_equal(t->world.credits, 1);
     assert_false(supervisor_credit(t->supervisor, r->id + 1000, 1, 1));
+    supervisor_cancel(t->supervisor, r->id);
+    const struct test_request *other = test_submit(t, "m", "t", 0);
+    test_run_until(t, 100 * SECOND);
+    assert_int_equal(other->outputs, WIRE_CREDIT_EVENTS);
+    assert_int_equal(t->world.credits, 1 + 4); /* nobody asked to return it himself */
     test_close(t);
 }
 

@@ -102,7 +102,7 @@ static inline void test_work(struct test_world *w, uint32_t id, struct test_job 
         test_exit(w, id);
         return;
     }
-    const bool streams = j->payload == STALLS;
+    const bool streams = j->payload == STALLS || j->payload == STREAMS;
     for (int i = streams ? WIRE_CREDIT_EVENTS : 1; i > 0; i--) {
         message_output_write(&body,
                              &(struct message_output){ .payload_bytes = 1, .streamed = streams });

@@ -9,8 +9,9 @@
 #include "base/check.h"
 #include "supervisor/supervisor.h"
 
-/* STALLS streams until its credit is used up, and hears no cancel. */
-enum test_payload { ENDS = 'e', KILLS = 'k', RUNS_ON = 'r', STALLS = 's' };
+/* STREAMS uses its first credit up and waits; STALLS does so too, hears no cancel, and its caller
+ * returns credit itself. */
+enum test_payload { ENDS = 'e', KILLS = 'k', RUNS_ON = 'r', STREAMS = 't', STALLS = 's' };
 
 #define TEST_NEVER     INT64_MAX
 #define TEST_PROCESSES 128

@@ -354,14 +354,23 @@ def test_folder_that_vanishes_after_the_load(serve, tmp_path):
     assert server.vector("water") == first
 
 
+def add_tensor(weights, floats):
+    """Rewrites a safetensors file with one more tensor, which no architecture asks for."""
+    data = weights.read_bytes()
+    length = struct.unpack("<Q", data[:8])[0]
+    header = json.loads(data[8:8 + length])
+    end = len(data) - 8 - length
+    header["extra.weight"] = {"dtype": "F32", "shape": [floats], "data_offsets": [end, end + 4 * floats]}
+    text = json.dumps(header).encode()
+    weights.write_bytes(struct.pack("<Q", len(text)) + text + data[8 + length:] + bytes(4 * floats))
+
+
 def test_file_that_grew_since(serve, tmp_path):
     """A larger plan than the inspected one is not granted: inspected anew, granted, served."""
     folder = copy_model(TINY, tmp_path / "here")
-    length = folder / "sentence_bert_config.json"
-    length.write_text(json.dumps({"max_seq_length": 8}))
     server = serve({"m": folder})
     events = server.events()
-    length.write_text(json.dumps({"max_seq_length": 48}))
+    add_tensor(folder / "model.safetensors", 4096)
     answer = server.embed("water " * 40)
     assert answer.status == 200, answer
     first = events.workers()[0]

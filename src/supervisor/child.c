@@ -93,6 +93,7 @@ struct child *child_create(struct supervisor *s, struct model *m, const struct c
         snprintf(c->reason, sizeof c->reason, "could not be started");
         snprintf(c->exit_text, sizeof c->exit_text, "%.63s", err.text);
     }
+    c->pid = s->world->pid(s->world->context, c->id);
     child_touch(s, c);
     return c;
 }

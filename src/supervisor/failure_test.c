@@ -263,8 +263,8 @@ static void credit_is_returned_in_portions(void **state)
     assert_true(supervisor_credit(t->supervisor, r->id, 1, 1));
     assert_int_equal(t->world.credits, 1);
     assert_false(supervisor_credit(t->supervisor, r->id + 1000, 1, 1));
-    supervisor_cancel(t->supervisor, r->id);
-    const struct test_request *other = test_submit(t, "m", "t", 0);
+    test_register(t, "n", 100, 10, ONE);
+    const struct test_request *other = test_submit(t, "n", "t", 0);
     test_run_until(t, 100 * SECOND);
     assert_int_equal(other->outputs, WIRE_CREDIT_EVENTS);
     assert_int_equal(t->world.credits, 1 + 4); /* nobody asked to return it himself */

@@ -26,8 +26,10 @@ static void on_hello(struct supervisor *s, struct child *c, const struct frame *
     else if (m.version != WIRE_VERSION || !str_eq(m.build_id, str_of(build_id)))
         child_lost(s, c, "is of another build: %.*s, not %s",
                    m.build_id.len < 40 ? (int)m.build_id.len : 40, m.build_id.data, build_id);
-    else
+    else {
         c->hello = true;
+        memory_bare(s, c);
+    }
 }
 
 static void send_load(struct supervisor *s, struct child *c)

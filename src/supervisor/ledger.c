@@ -41,6 +41,15 @@ void lease_move(struct supervisor *s, struct child *c, enum lease_move why, uint
     }
 }
 
+/* What a process costs before it has seen a model is nobody's lease. */
+void memory_bare(struct supervisor *s, struct child *c)
+{
+    struct child_memory row = { .id = c->id };
+    struct memory_facts facts = { .children = &row, .children_count = 1 };
+    s->world->memory(s->world->context, &facts);
+    c->bare_bytes = row.private_bytes;
+}
+
 /* Reads what the machine has and what each child really uses; a child's lease can only rise. */
 void memory_read(struct supervisor *s)
 {
@@ -54,8 +63,9 @@ void memory_read(struct supervisor *s)
     for (size_t i = 0; i < count; i++) {
         uint64_t key = rows[i].id;
         struct child *c = map_get(&s->children, map_id(&key));
-        c->measured_bytes = rows[i].private_bytes;
-        lease_move(s, c, LEASE_MEASURED, rows[i].private_bytes);
+        c->measured_bytes =
+            rows[i].private_bytes > c->bare_bytes ? rows[i].private_bytes - c->bare_bytes : 0;
+        lease_move(s, c, LEASE_MEASURED, c->measured_bytes);
     }
     s->facts = (struct memory_facts){ .total_bytes = facts.total_bytes,
                                       .available_bytes = facts.available_bytes };

@@ -12,6 +12,7 @@ struct model;
 enum lease_move { LEASE_GRANT, LEASE_MEASURED, LEASE_REAPED };
 void lease_move(struct supervisor *s, struct child *c, enum lease_move why, uint64_t bytes);
 void memory_read(struct supervisor *s);
+void memory_bare(struct supervisor *s, struct child *c); /* at its hello */
 struct judgement ledger_judge(struct supervisor *s, struct model *m, const struct claim *claim,
                               uint32_t victims[], size_t victims_max);
 struct claim ledger_claim(const struct supervisor *s, const struct model *m);

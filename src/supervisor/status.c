@@ -24,12 +24,12 @@ static void write_problem(struct jsonw *out, const struct model *m)
     jsonw_text(out, m->problem.code != WEIR_OK ? m->problem.text : NULL);
 }
 
-static void write_worker(struct supervisor *s, struct jsonw *out, const struct child *c)
+static void write_worker(const struct supervisor *s, struct jsonw *out, const struct child *c)
 {
     bool quiet = c->jobs_count == 0 && c->ready_ms > 0;
     jsonw_object(out);
     jsonw_key(out, "id"), jsonw_u64(out, c->id);
-    jsonw_key(out, "pid"), jsonw_i64(out, s->world->pid(s->world->context, c->id));
+    jsonw_key(out, "pid"), jsonw_i64(out, c->pid);
     jsonw_key(out, "state"), jsonw_text(out, child_state_name(c->state));
     jsonw_key(out, "leased"), jsonw_u64(out, c->context_bytes);
     jsonw_key(out, "measured"), jsonw_u64(out, c->measured_bytes);

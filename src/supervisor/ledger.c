@@ -9,6 +9,10 @@
 
 #define RESIDENTS_MAX 512
 
+/* Stacks and heap that any process grows by once it talks. With what it had at its hello they make
+ * the bare process, which nobody's lease pays for. */
+#define BARE_GROWTH_BYTES ((uint64_t)1 << 20)
+
 void lease_move(struct supervisor *s, struct child *c, enum lease_move why, uint64_t bytes)
 {
     struct model *m = c->model;
@@ -41,13 +45,12 @@ void lease_move(struct supervisor *s, struct child *c, enum lease_move why, uint
     }
 }
 
-/* What a process costs before it has seen a model is nobody's lease. */
 void memory_bare(struct supervisor *s, struct child *c)
 {
     struct child_memory row = { .id = c->id };
     struct memory_facts facts = { .children = &row, .children_count = 1 };
     s->world->memory(s->world->context, &facts);
-    c->bare_bytes = row.private_bytes;
+    c->bare_bytes = row.private_bytes + BARE_GROWTH_BYTES;
 }
 
 /* Reads what the machine has and what each child really uses; a child's lease can only rise. */

@@ -119,6 +119,7 @@ void child_lost(struct supervisor *s, struct child *c, const char *format, ...)
     va_end(args);
     c->lost = true;
     child_touch(s, c);
+    model_touch(s, c->model); /* it wants nothing until the reap, whatever the state says */
 }
 
 void child_retire(struct supervisor *s, struct child *c, const char *reason)

@@ -30,7 +30,7 @@ struct child {
     uint32_t jobs_count, slots;
     uint64_t context_bytes;  /* its private lease */
     uint64_t measured_bytes; /* private, beyond the bare process */
-    uint64_t bare_bytes;     /* what any process has, taken off before */
+    uint64_t bare_bytes;     /* private at its hello */
     int64_t pid;             /* to be shown */
     int64_t state_since_ms, spawned_ms, last_used_ms, ready_ms;
     int64_t phase_until_ms;

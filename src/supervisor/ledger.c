@@ -9,8 +9,8 @@
 
 #define RESIDENTS_MAX 512
 
-/* Stacks and heap that any process grows by once it talks. With what it had at its hello they make
- * the bare process, which nobody's lease pays for. */
+/* Stacks and heap that any process grows by once it talks. So little is no use of memory by a model:
+ * nobody's lease pays for it, as nobody's pays for what the process had at its hello. */
 #define BARE_GROWTH_BYTES ((uint64_t)1 << 20)
 
 void lease_move(struct supervisor *s, struct child *c, enum lease_move why, uint64_t bytes)
@@ -50,7 +50,7 @@ void memory_bare(struct supervisor *s, struct child *c)
     struct child_memory row = { .id = c->id };
     struct memory_facts facts = { .children = &row, .children_count = 1 };
     s->world->memory(s->world->context, &facts);
-    c->bare_bytes = row.private_bytes + BARE_GROWTH_BYTES;
+    c->bare_bytes = row.private_bytes;
 }
 
 /* Reads what the machine has and what each child really uses; a child's lease can only rise. */
@@ -66,8 +66,9 @@ void memory_read(struct supervisor *s)
     for (size_t i = 0; i < count; i++) {
         uint64_t key = rows[i].id;
         struct child *c = map_get(&s->children, map_id(&key));
-        c->measured_bytes =
+        uint64_t more =
             rows[i].private_bytes > c->bare_bytes ? rows[i].private_bytes - c->bare_bytes : 0;
+        c->measured_bytes = more > BARE_GROWTH_BYTES ? more : 0;
         lease_move(s, c, LEASE_MEASURED, c->measured_bytes);
     }
     s->facts = (struct memory_facts){ .total_bytes = facts.total_bytes,

@@ -106,6 +106,7 @@ enum weir_code supervisor_unload(struct supervisor *s, const char *name, struct 
         return weir_fail(err, WEIR_NO_SUCH_MODEL, "no model named '%.120s' is registered", name);
     m->second_due = false;
     m->refill_at_ms = INT64_MAX; /* min_workers counts again from the next request on */
+    model_touch(s, m);           /* it may stand in the queue for memory without a worker */
     LIST_EACH(&m->children, at) {
         struct child *c = CONTAINER_OF(at, struct child, link);
         if (child_state_is_living(c->state))

@@ -220,6 +220,11 @@ static void check_progress(struct supervisor *s, struct child *c, int64_t patien
                        s->options.limits.accept_ms);
             return;
         }
+        if (j->cancel_sent && s->now_ms - j->cancel_ms >= s->options.limits.job_stall_ms) {
+            child_lost(s, c, "did not stop a cancelled job within %" PRId64 " ms",
+                       s->options.limits.job_stall_ms);
+            return;
+        }
         /* A cancelled job needs no credit to end. */
         parked = parked && !j->cancel_sent && (j->credit_events <= 0 || j->credit_bytes <= 0);
     }
@@ -296,6 +301,8 @@ static int64_t next_look(const struct supervisor *s, const struct child *c, int6
         const struct job *j = CONTAINER_OF(link, struct job, link);
         if (!j->accepted && j->sent_ms + s->options.limits.accept_ms < at)
             at = j->sent_ms + s->options.limits.accept_ms;
+        if (j->cancel_sent && j->cancel_ms + s->options.limits.job_stall_ms < at)
+            at = j->cancel_ms + s->options.limits.job_stall_ms;
     }
     return at;
 }

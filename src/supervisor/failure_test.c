@@ -249,6 +249,23 @@ static void a_worker_that_hears_no_cancel_is_lost(void **state)
     test_close(t);
 }
 
+/* Nor may one that ticks on and on: a slot that nobody waits for is not its own. */
+static void a_worker_that_ignores_a_cancel_is_lost(void **state)
+{
+    (void)state;
+    struct test_pool *t = test_open(1000, NULL);
+    test_register(t, "m", 100, 10, ONE);
+    const struct test_request *r = test_submit(t, "m", "s", 0);
+    test_run_until(t, 200 * SECOND);
+    assert_true(supervisor_cancel(t->supervisor, r->id));
+    test_run_until(t, 229 * SECOND);
+    assert_ended(r, WEIR_CANCELLED);
+    assert_string_equal(t->paths[2], "Spawning Loading Ready Processing");
+    test_run_until(t, 240 * SECOND);
+    assert_string_equal(t->paths[2], "Spawning Loading Ready Processing Evicting Dead");
+    test_close(t);
+}
+
 static void credit_is_returned_in_portions(void **state)
 {
     (void)state;
@@ -341,6 +358,7 @@ int main(void)
         cmocka_unit_test(a_cancelled_request_is_not_run),
         cmocka_unit_test(a_running_request_is_cancelled_where_it_runs),
         cmocka_unit_test(a_worker_that_hears_no_cancel_is_lost),
+        cmocka_unit_test(a_worker_that_ignores_a_cancel_is_lost),
         cmocka_unit_test(credit_is_returned_in_portions),
         cmocka_unit_test(a_full_queue_refuses),
         cmocka_unit_test(an_unregistered_model_does_not_spoil_the_next_inspection),

@@ -197,8 +197,10 @@ static void job_abandon(struct supervisor *s, struct job *j)
         job_free(s, j);
     } else if (!j->cancel_sent) {
         j->cancel_sent = true;
+        j->cancel_ms = s->now_ms;
         if (j->child->phase != LEAVE_KILL)
             child_send(s, j->child, FRAME_CANCEL, j->id, (struct str){ 0 }, (struct str){ 0 });
+        child_touch(s, j->child); /* it has a deadline for it */
     }
 }
 

@@ -41,7 +41,8 @@ struct job {
     uint8_t deaths; /* workers lost while it ran */
     bool alone;     /* it lost a worker: it runs by itself or not at all */
     bool accepted, cancel_sent;
-    bool output_seen; /* something reached the caller: never again from the start */
+    int64_t cancel_ms; /* when it was sent */
+    bool output_seen;  /* something reached the caller: never again from the start */
     uint8_t *payload;
     size_t payload_bytes;
     uint64_t hash; /* of model, capability, operation and payload */

@@ -9,8 +9,8 @@
 
 #define RESIDENTS_MAX 512
 
-/* Stacks and heap that any process grows by once it talks. So little is no use of memory by a model:
- * nobody's lease pays for it, as nobody's pays for what the process had at its hello. */
+/* Stacks and heap that any process grows by once it talks. So little is no use of memory by a
+ * model: nobody's lease pays for it, as nobody's pays for what the process had at its hello. */
 #define BARE_GROWTH_BYTES ((uint64_t)1 << 20)
 
 void lease_move(struct supervisor *s, struct child *c, enum lease_move why, uint64_t bytes)

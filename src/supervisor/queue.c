@@ -32,15 +32,25 @@ void queue_remove(struct supervisor *s, struct job *j)
     s->bytes_waiting -= j->payload_bytes;
 }
 
-/* The job whose turn it is: the best class after ageing, the older of equals. */
+/* The oldest of a class that may run beside others; those that must run alone stand in front. */
+static struct job *first_sociable(const struct link *class)
+{
+    LIST_EACH(class, at)
+        if (!CONTAINER_OF(at, struct job, link)->alone)
+            return CONTAINER_OF(at, struct job, link);
+    return NULL;
+}
+
+/* The job whose turn it is: the best class after ageing, the older of equals. One that must run
+ * alone holds nobody up: the turn finds it a worker of its own. */
 struct job *queue_peek(const struct supervisor *s, const struct queue *q)
 {
     struct job *best = NULL;
     int64_t best_class = 0;
     for (size_t i = 0; i < PRIORITIES; i++) {
-        if (list_empty(&q->classes[i]))
+        struct job *j = first_sociable(&q->classes[i]);
+        if (j == NULL)
             continue;
-        struct job *j = CONTAINER_OF(q->classes[i].next, struct job, link);
         int64_t aged = (int64_t)i - (s->now_ms - j->queued_ms) / s->options.limits.ageing_ms;
         if (best == NULL || aged < best_class ||
             (aged == best_class && j->queued_ms < best->queued_ms)) {

@@ -19,6 +19,7 @@ struct test_pool {
     struct test_world world;
     struct supervisor *supervisor;
     int64_t wake_ms;
+    uint8_t priority;                /* of what is submitted next */
     char paths[TEST_PROCESSES][120]; /* "Spawning Loading Ready", by worker */
     struct test_request requests[160];
     size_t count;
@@ -38,6 +39,7 @@ static inline struct test_pool *test_open(uint64_t memory, const struct limits *
 {
     struct test_pool *t = mem_new(1, sizeof *t);
     struct test_world *w = &t->world;
+    t->priority = 2;
     *w = (struct test_world){ .total_bytes = 64 * GiB,
                               .available_bytes = 60 * GiB,
                               .load_ms = 500,
@@ -108,7 +110,7 @@ static inline struct test_request *test_submit(struct test_pool *t, const char *
     CHECK(t->count <= ARRAY_COUNT(t->requests));
     struct submission s = { .model = model,
                             .operation = WEIR_EMBED,
-                            .priority = 2,
+                            .priority = t->priority,
                             .own_credit = payload[0] == STALLS,
                             .deadline_ms = deadline_ms,
                             .payload = (uint8_t *)mem_copy_text(payload, strlen(payload)),

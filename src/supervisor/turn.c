@@ -82,8 +82,6 @@ void turn_place(struct supervisor *s, struct model *m)
             break;
     }
     for (struct job *j; (j = queue_peek(s, &m->queue)) != NULL;) {
-        if (j->alone)
-            break;
         struct child *c = choose_child(m, false, held);
         if (c == NULL)
             break;

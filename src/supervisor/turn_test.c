@@ -132,6 +132,38 @@ static void a_slow_load_is_left_alone(void **state)
     test_close(t);
 }
 
+static struct test_request *submit_at(struct test_pool *t, uint8_t priority)
+{
+    t->priority = priority;
+    return test_submit(t, "m", "e", 0);
+}
+
+/* Better classes first, the older of equals; ten seconds of waiting are worth one class. */
+static void priorities_age(void **state)
+{
+    (void)state;
+    struct test_pool *t = test_open(1000, NULL);
+    test_register(t, "m", 100, 10, (struct model_settings){ .max_workers = 1 });
+    test_submit(t, "m", "r", 0);
+    test_run_until(t, 2 * SECOND);
+    const struct test_request *old = submit_at(t, 4);
+    test_run_until(t, 43 * SECOND); /* worth four classes now: as good as the critical one */
+    const struct test_request *low = submit_at(t, 3);
+    const struct test_request *normal = submit_at(t, 2);
+    const struct test_request *second = submit_at(t, 2);
+    const struct test_request *critical = submit_at(t, 0);
+    test_run_until(t, 44 * SECOND);
+    test_finish_jobs(&t->world);
+    test_run_until(t, 46 * SECOND);
+    assert_ended(low, WEIR_OK);
+    assert_int_equal(old->total_ms - 41 * SECOND, 1100);
+    assert_int_equal(critical->total_ms, 1200);
+    assert_int_equal(normal->total_ms, 1300);
+    assert_int_equal(second->total_ms, 1400);
+    assert_int_equal(low->total_ms, 1500);
+    test_close(t);
+}
+
 static void an_idle_worker_takes_a_job(void **state)
 {
     (void)state;
@@ -264,6 +296,7 @@ int main(void)
         cmocka_unit_test(one_worker_where_memory_allows_no_more),
         cmocka_unit_test(the_reference_timeline),
         cmocka_unit_test(a_slow_load_is_left_alone),
+        cmocka_unit_test(priorities_age),
         cmocka_unit_test(an_idle_worker_takes_a_job),
         cmocka_unit_test(a_minimum_is_kept_without_requests_until_it_is_unloaded),
         cmocka_unit_test(an_unloaded_worker_may_finish),

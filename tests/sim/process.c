@@ -158,11 +158,11 @@ static void act_whim(void *context, uint64_t id, uint64_t detail)
     later(p, 300, 2500, act_whim, 0);
     if (p->works_count > 0)
         return;
-    if (draws(p, 20, FAULT_QUIET_CRASHES))
+    if (draws(p, 12, FAULT_QUIET_CRASHES))
         process_die(p, "while quiet");
-    else if (sim_chance(p->world, 120))
+    else if (sim_chance(p->world, 80))
         process_emit_garbage(p, 0);
-    else if (sim_chance(p->world, 120))
+    else if (sim_chance(p->world, 80))
         process_emit_illegal(p, 0);
 }
 

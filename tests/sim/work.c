@@ -88,15 +88,15 @@ static bool goes_wrong(struct process *p, struct work *k)
     if (k->order.kind == ORDER_POISON) {
         process_fault(p, FAULT_POISON);
         process_die(p, "of its input");
-    } else if (sim_chance(p->world, 1200)) {
+    } else if (sim_chance(p->world, 800)) {
         process_fault(p, FAULT_WORK_CRASHES);
         process_die(p, "while working");
     } else if (sim_chance(p->world, 800)) {
         process_fault(p, FAULT_WORK_HANGS);
         process_stick(p);
-    } else if (sim_chance(p->world, 2000)) {
+    } else if (sim_chance(p->world, 1400)) {
         process_emit_garbage(p, k->job);
-    } else if (sim_chance(p->world, 2000)) {
+    } else if (sim_chance(p->world, 1400)) {
         process_emit_illegal(p, k->job);
     } else if (sim_chance(p->world, 200)) {
         process_fault(p, FAULT_WORK_SLOW);
@@ -117,7 +117,7 @@ static void produce(struct process *p, struct work *k)
         end(p, k, WEIR_OK, "");
     } else if (k->order.kind == ORDER_STREAM && (k->credit_events <= 0 || k->credit_bytes <= 0)) {
         k->parked = true;
-        if (sim_chance(p->world, 4)) {
+        if (sim_chance(p->world, 2)) {
             process_fault(p, FAULT_OVERSENT);
             emit_output(p, k);
         }
@@ -204,7 +204,7 @@ void work_on_cancel(struct process *p, uint64_t job)
     SIM_EXPECT(!k->cancelled, "process %u: cancelled twice", (unsigned)p->key);
     k->cancelled = true;
     k->deaf = sim_chance(p->world, 5);
-    k->slow_to_cancel = sim_chance(p->world, 6);
+    k->slow_to_cancel = sim_chance(p->world, 3);
     if (k->deaf)
         process_fault(p, FAULT_CANCEL_IGNORED);
     else if (k->parked) {

@@ -23,23 +23,12 @@ enum weir_code api_init(struct api *a, struct weir_error *err)
 /* The server's own name of the code when weir knows it, else a code of the same status. */
 static enum weir_code code_of(int status, const char *name)
 {
-    static const struct {
-        enum weir_code code;
-        int status;
-        const char *name;
-    } rows[] = {
-#define X(NAME, http, retry, name, says) { WEIR_##NAME, http, name },
-        WEIR_CODES(X)
-#undef X
-    };
-    for (size_t i = 1; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        if (name != NULL && strcmp(rows[i].name, name) == 0)
-            return rows[i].code;
-    }
-    for (size_t i = 1; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        if (rows[i].status == status)
-            return rows[i].code;
-    }
+    for (enum weir_code code = WEIR_OK + 1; name != NULL && code < WEIR_CODE_COUNT; code++)
+        if (strcmp(error_name(code), name) == 0)
+            return code;
+    for (enum weir_code code = WEIR_OK + 1; code < WEIR_CODE_COUNT; code++)
+        if (error_http_status(code) == status)
+            return code;
     return WEIR_INTERNAL;
 }
 
@@ -66,7 +55,9 @@ static enum weir_code read_reply(const struct api *a, const struct response *rep
 {
     const struct str text = buffer_view(&reply->body);
     json_error_t problem;
-    json_t *const body = json_loadb(text.len > 0 ? text.data : "", text.len, 0, &problem);
+    /* A token or a text may hold NUL. */
+    json_t *const body =
+        json_loadb(text.len > 0 ? text.data : "", text.len, JSON_ALLOW_NUL, &problem);
     enum weir_code code = WEIR_OK;
     if (reply->status != 200) {
         code = fail_from_reply(a, reply, body, err);

@@ -1,13 +1,10 @@
 #include "client/http_client.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <pthread.h>
+#include "client/test_server.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -58,64 +55,22 @@ static void test_urls(void **state)
     }
 }
 
-/* A server of one exchange: keeps what it is sent, answers with `answer`, closes. */
-struct one_shot {
-    int listener;
-    const char *answer;
-    char got[4096];
-};
-
-static void *serve_once(void *context)
-{
-    struct one_shot *const s = context;
-    const int fd = accept(s->listener, NULL, NULL);
-    size_t len = 0;
-    while (len < sizeof(s->got) - 1 && strstr(s->got, "{}") == NULL) {
-        const ssize_t n = recv(fd, s->got + len, sizeof(s->got) - 1 - len, 0);
-        if (n <= 0)
-            break;
-        len += (size_t)n;
-    }
-    if (s->answer != NULL)
-        send(fd, s->answer, strlen(s->answer), MSG_NOSIGNAL);
-    else
-        recv(fd, s->got, 1, 0); /* until the client has had enough */
-    close(fd);
-    return NULL;
-}
-
-static struct http_url listen_here(struct one_shot *s)
-{
-    struct sockaddr_in address = { .sin_family = AF_INET,
-                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    socklen_t size = sizeof(address);
-    s->listener = socket(AF_INET, SOCK_STREAM, 0);
-    assert_int_equal(bind(s->listener, (struct sockaddr *)&address, size), 0);
-    assert_int_equal(listen(s->listener, 1), 0);
-    assert_int_equal(getsockname(s->listener, (struct sockaddr *)&address, &size), 0);
-    struct http_url url = { .host = "127.0.0.1" };
-    snprintf(url.port, sizeof(url.port), "%u", ntohs(address.sin_port));
-    return url;
-}
-
 static enum weir_code exchange(struct one_shot *s, const char *key, int64_t total_ms,
                                struct response *reply, struct weir_error *err)
 {
-    const struct http_url url = listen_here(s);
+    const struct http_url url = one_shot_listen(s);
     const struct http_request request = { .method = "POST",
                                           .path = "/v1/x",
                                           .api_key = key,
                                           .body = STR("{}"),
                                           .connect_ms = 2000,
                                           .total_ms = total_ms };
-    pthread_t thread;
     bool connected;
-    assert_int_equal(pthread_create(&thread, NULL, serve_once, s), 0);
+    one_shot_start(s);
     response_init(reply, true, 1000);
     const enum weir_code code = http_client_send(&url, &request, reply, &connected, err);
     assert_true(connected);
-    pthread_join(thread, NULL);
-    close(s->listener);
+    one_shot_end(s);
     return code;
 }
 
@@ -149,7 +104,7 @@ static void test_nobody_there(void **state)
 {
     (void)state;
     struct one_shot s = { .answer = NULL };
-    const struct http_url url = listen_here(&s);
+    const struct http_url url = one_shot_listen(&s);
     close(s.listener);
     const struct http_request request = {
         .method = "GET", .path = "/", .connect_ms = 500, .total_ms = 500

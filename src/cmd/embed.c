@@ -64,7 +64,7 @@ static void progress_show(struct progress *p, size_t done)
 
 static void progress_end(const struct progress *p)
 {
-    if (p->shown && p->last_ms > 0)
+    if (p->shown && p->last_ms > p->start_ms)
         fprintf(stderr, "\r\033[K");
 }
 
@@ -86,12 +86,13 @@ static enum weir_code embed_all(struct backend *backend, struct texts *texts,
         .shown = texts->are_lines && isatty(STDERR_FILENO) && !isatty(STDOUT_FILENO),
         .start_ms = clock_ms(),
     };
+    progress.last_ms = progress.start_ms;
     const struct embed_choice choice = { .truncate = options->truncate,
                                          .dimensions = (uint32_t)options->dimensions };
     enum weir_code code;
+    npy_guard(&output->npy);
     for (;;) {
         struct embeddings rows;
-        npy_guard(&output->npy);
         code = texts_next(texts, err);
         if (code != WEIR_OK || texts->count == 0)
             break;
@@ -100,15 +101,18 @@ static enum weir_code embed_all(struct backend *backend, struct texts *texts,
             name_text(texts, err);
             break;
         }
+        npy_guard(&output->npy); /* again: a batch that ran in this command took the signals */
         code = embed_output_rows(output, &rows, texts->first, err);
         embeddings_finish(&rows);
         if (code != WEIR_OK)
             break;
         progress_show(&progress, texts->first + texts->count);
     }
-    npy_unguard();
     progress_end(&progress);
-    return code == WEIR_OK ? embed_output_end(output, err) : code;
+    if (code == WEIR_OK)
+        code = embed_output_end(output, err);
+    npy_unguard();
+    return code;
 }
 
 static int embed(const struct verb *verb, const struct embed_options *options, const char *model,

@@ -2,23 +2,9 @@
 
 #include "base/buffer.h"
 #include "base/size.h"
-
-#include <errno.h>
-#include <stdio.h>
+#include "cmd/verb.h"
 
 #define SHOWN 5 /* numbers of a vector in the table */
-
-enum weir_code output_write(const void *data, size_t bytes, struct weir_error *err)
-{
-    errno = 0;
-    if ((bytes > 0 && fwrite(data, 1, bytes, stdout) != bytes) || fflush(stdout) != 0) {
-        const int why = errno;
-        clearerr(stdout);
-        return weir_fail_os(err, why == EPIPE ? WEIR_CANCELLED : WEIR_INTERNAL, why,
-                            "stdout cannot be written");
-    }
-    return WEIR_OK;
-}
 
 enum weir_code embed_output_begin(struct embed_output *o, enum embed_format format,
                                   const char *path, struct weir_error *err)
@@ -68,7 +54,7 @@ enum weir_code embed_output_rows(struct embed_output *o, const struct embeddings
     }
     const enum weir_code code =
         out.failed ? weir_fail(err, WEIR_NO_MEMORY, "no memory for %zu lines of output", rows->rows)
-                   : output_write(out.data, out.len, err);
+                   : verb_write(&out, err);
     buffer_finish(&out);
     return code;
 }

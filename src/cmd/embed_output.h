@@ -27,7 +27,4 @@ enum weir_code embed_output_rows(struct embed_output *o, const struct embeddings
 enum weir_code embed_output_end(struct embed_output *o, struct weir_error *err);
 void embed_output_discard(struct embed_output *o);
 
-/* Writes to stdout and flushes; WEIR_CANCELLED for EPIPE. */
-enum weir_code output_write(const void *data, size_t bytes, struct weir_error *err);
-
 #endif

@@ -16,12 +16,15 @@ static void *field(const struct options *o, size_t row)
 
 static void list_add(struct options *o, struct option_list *list, const char *item)
 {
-    const char **const grown = arena_try(&o->arena, list->count + 1, sizeof(*grown));
-    CHECK(grown != NULL); /* the arena is larger than what the kernel hands over as arguments */
-    if (list->count > 0)
-        memcpy(grown, list->items, list->count * sizeof(*grown));
-    grown[list->count] = item;
-    *list = (struct option_list){ grown, list->count + 1 };
+    const size_t n = list->count;
+    if ((n & (n - 1)) == 0) { /* full: it has room for a power of two */
+        const char **const grown = arena_try(&o->arena, n > 0 ? 2 * n : 1, sizeof(*grown));
+        CHECK(grown != NULL); /* the arena is larger than what the kernel hands over as arguments */
+        if (n > 0)
+            memcpy(grown, list->items, n * sizeof(*grown));
+        list->items = grown;
+    }
+    list->items[list->count++] = item;
 }
 
 static const char *keep(struct options *o, struct str text)
@@ -98,11 +101,23 @@ static enum weir_code read_choice(const struct option *row, const char *text, in
 
 static enum weir_code read_flag(const char *text, bool *out, struct weir_error *err)
 {
-    static const char *const yes[] = { "1", "yes", "true", "on" };
-    static const char *const no[] = { "0", "no", "false", "off", "" };
-    for (size_t i = 0; i < ARRAY_COUNT(no); i++) {
-        if ((i < ARRAY_COUNT(yes) && strcmp(text, yes[i]) == 0) || strcmp(text, no[i]) == 0) {
-            *out = i < ARRAY_COUNT(yes) && strcmp(text, yes[i]) == 0;
+    static const struct {
+        const char *word;
+        bool means;
+    } rows[] = {
+        {"yes",    true },
+        { "no",    false},
+        { "true",  true },
+        { "false", false},
+        { "on",    true },
+        { "off",   false},
+        { "1",     true },
+        { "0",     false},
+        { "",      false},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        if (strcmp(text, rows[i].word) == 0) {
+            *out = rows[i].means;
             return WEIR_OK;
         }
     }
@@ -191,7 +206,7 @@ static enum weir_code read_environment(struct options *o, char *const *environme
     return WEIR_OK;
 }
 
-static enum weir_code read_defaults(struct options *o)
+static void read_defaults(struct options *o)
 {
     for (size_t i = 0; i < o->count; i++) {
         struct weir_error err;
@@ -202,7 +217,6 @@ static enum weir_code read_defaults(struct options *o)
         CHECK(o->table[i].type != OPTION_LIST || list->count == 0);
         CHECK(set(o, i, o->table[i].fallback, OPTION_FROM_DEFAULT, &err) == WEIR_OK);
     }
-    return WEIR_OK;
 }
 
 static size_t find(const struct options *o, struct str name)
@@ -318,7 +332,7 @@ enum weir_code options_read(struct options *o, const struct option *table, size_
     if (code == WEIR_OK)
         code = read_arguments(o, argc, argv, err);
     if (code == WEIR_OK)
-        code = read_defaults(o);
+        read_defaults(o);
     return code;
 }
 

@@ -1,6 +1,7 @@
 #include "cmd/options.h"
 
 #include "base/check.h"
+#include "base/mem.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -199,6 +200,29 @@ static void test_printing(void **state)
     options_finish(&o);
 }
 
+/* As many as a command line may bring: the arena must not be used up by growing. */
+static void test_many_items(void **state)
+{
+    enum { MANY = 100000 };
+    char **const words = mem_new(MANY, sizeof(*words));
+    char *no_environment[] = { NULL };
+    char item[] = "--item=x";
+    struct options o;
+    struct target t = { 0 };
+    struct weir_error err;
+    (void)state;
+    for (size_t i = 0; i < MANY; i++)
+        words[i] = item;
+    assert_int_equal(
+        options_read(&o, table, ARRAY_COUNT(table), &t, MANY, words, no_environment, &err),
+        WEIR_OK);
+    assert_int_equal(t.items.count, MANY);
+    assert_string_equal(t.items.items[0], "x");
+    assert_string_equal(t.items.items[MANY - 1], "x");
+    options_finish(&o);
+    mem_free(words);
+}
+
 static void test_nearest(void **state)
 {
     static const char *const words[] = { "serve", "embed", "tokenize", "ps" };
@@ -215,7 +239,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults),          cmocka_unit_test(test_both_spellings_and_rest),
         cmocka_unit_test(test_order_of_strength), cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_printing),          cmocka_unit_test(test_nearest),
+        cmocka_unit_test(test_printing),          cmocka_unit_test(test_many_items),
+        cmocka_unit_test(test_nearest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,8 +12,6 @@
 #include <string.h>
 #include <uv.h>
 
-#define INSPECT_TICK_MS 5
-
 struct pool {
     struct weir *weir;
     char *name;
@@ -22,8 +20,7 @@ struct pool {
     uv_loop_t loop;
     uv_poll_t poll;
     uv_signal_t interrupt, terminate;
-    uv_timer_t tick;
-    bool changed; /* an event came, or the tick: worth asking again */
+    bool changed; /* an event came: worth asking again */
     bool ended;   /* the request that runs has ended */
     int signal;
     struct weir_error error; /* how it ended */
@@ -46,12 +43,6 @@ static void on_signal(uv_signal_t *handle, int number)
 {
     struct pool *const p = handle->data;
     p->signal = number;
-}
-
-static void on_tick(uv_timer_t *timer)
-{
-    struct pool *const p = timer->data;
-    p->changed = true;
 }
 
 static void on_event(void *context, const char *json, size_t bytes)
@@ -130,15 +121,14 @@ static enum weir_code read_model(struct pool *p, const json_t *answer, bool *kno
     return WEIR_OK;
 }
 
-/* Asks on events and on a slow tick only: asking makes weir_fd readable, so that asking after every
- * step would never sleep. */
+/* Asks on events only, of which the inspection's end is one: asking makes weir_fd readable, so that
+ * asking after every step would never sleep. */
 static enum weir_code wait_inspected(struct pool *p, struct weir_error *err)
 {
     enum weir_code code = WEIR_OK;
     bool known = false;
     p->changed = true;
     catch_signals(p);
-    uv_timer_start(&p->tick, on_tick, INSPECT_TICK_MS, INSPECT_TICK_MS);
     while (code == WEIR_OK && !known) {
         if (p->changed) {
             json_t *answer = NULL;
@@ -156,7 +146,6 @@ static enum weir_code wait_inspected(struct pool *p, struct weir_error *err)
         else if (p->ended)
             code = err != NULL ? (*err = p->error).code : p->error.code;
     }
-    uv_timer_stop(&p->tick);
     release_signals(p);
     return code;
 }
@@ -176,11 +165,10 @@ static enum weir_code register_model(struct pool *p, const char *path, struct we
 static void start_loop(struct pool *p)
 {
     CHECK(uv_loop_init(&p->loop) == 0);
-    p->poll.data = p->interrupt.data = p->terminate.data = p->tick.data = p;
+    p->poll.data = p->interrupt.data = p->terminate.data = p;
     CHECK(uv_poll_init(&p->loop, &p->poll, weir_fd(p->weir)) == 0);
     CHECK(uv_signal_init(&p->loop, &p->interrupt) == 0);
     CHECK(uv_signal_init(&p->loop, &p->terminate) == 0);
-    CHECK(uv_timer_init(&p->loop, &p->tick) == 0);
     CHECK(uv_poll_start(&p->poll, UV_READABLE, on_readable) == 0);
 }
 
@@ -223,7 +211,6 @@ void pool_close(struct pool *p)
     uv_close((uv_handle_t *)&p->poll, NULL);
     uv_close((uv_handle_t *)&p->interrupt, NULL);
     uv_close((uv_handle_t *)&p->terminate, NULL);
-    uv_close((uv_handle_t *)&p->tick, NULL);
     uv_run(&p->loop, UV_RUN_DEFAULT);
     weir_close(p->weir);
     CHECK(uv_loop_close(&p->loop) == 0);

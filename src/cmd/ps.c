@@ -6,11 +6,12 @@
 #include "client/api.h"
 
 #include <jansson.h>
-#include <stdio.h>
 #include <string.h>
 
 #define ASK_MS  10000
 #define COLUMNS 8
+
+#define OUTPUT_MAX (256 * MiB)
 
 struct ps_options {
     bool json;
@@ -36,15 +37,15 @@ static void cell(struct table *t, const char *text)
     buffer_append(&t->cells, text, len + 1);
 }
 
-static void table_print(const struct table *t)
+static void table_print(const struct table *t, struct buffer *out)
 {
     const char *at = (const char *)t->cells.data;
     for (size_t i = 0; i < t->count; i++) {
         const size_t column = i % COLUMNS;
         if (column + 1 < COLUMNS)
-            printf("%-*s  ", (int)t->widths[column], at);
+            buffer_printf(out, "%-*s  ", (int)t->widths[column], at);
         else
-            printf("%s\n", at);
+            buffer_printf(out, "%s\n", at);
         at += strlen(at) + 1;
     }
 }
@@ -103,7 +104,7 @@ static void model_rows(struct table *t, const json_t *model)
         cell(t, "-");
 }
 
-static void print_status(const json_t *status)
+static void print_status(const json_t *status, struct buffer *out)
 {
     static const char *const head[COLUMNS] = { "MODEL",  "WORKER",   "STATE", "PID",
                                                "LEASED", "MEASURED", "JOBS",  "IDLE" };
@@ -111,11 +112,11 @@ static void print_status(const json_t *status)
     const json_t *const models = json_object_get(status, "models");
     struct size_text leased, budget, measured;
     struct table t = { .count = 0 };
-    printf("memory: %s leased of %s, %s measured, pressure %s\n",
-           size_of(memory, "leased", &leased), size_of(memory, "budget", &budget),
-           size_of(memory, "measured", &measured), text_of(memory, "pressure", "unknown"));
+    buffer_printf(out, "memory: %s leased of %s, %s measured, pressure %s\n",
+                  size_of(memory, "leased", &leased), size_of(memory, "budget", &budget),
+                  size_of(memory, "measured", &measured), text_of(memory, "pressure", "unknown"));
     if (json_array_size(models) == 0) {
-        printf("no models\n");
+        buffer_text(out, "no models\n");
         return;
     }
     buffer_init(&t.cells, 64 * MiB);
@@ -124,7 +125,7 @@ static void print_status(const json_t *status)
     for (size_t i = 0; i < json_array_size(models); i++)
         model_rows(&t, json_array_get(models, i));
     if (!t.cells.failed)
-        table_print(&t);
+        table_print(&t, out);
     buffer_finish(&t.cells);
     for (size_t i = 0; i < json_array_size(models); i++) {
         const json_t *const model = json_array_get(models, i);
@@ -132,12 +133,36 @@ static void print_status(const json_t *status)
         const json_int_t queue = json_integer_value(json_object_get(model, "queue"));
         const char *const breaker = text_of(model, "breaker", "closed");
         if (problem != NULL)
-            printf("%s: %s\n", text_of(model, "name", "?"), problem);
+            buffer_printf(out, "%s: %s\n", text_of(model, "name", "?"), problem);
         if (queue > 0)
-            printf("%s: %lld waiting\n", text_of(model, "name", "?"), (long long)queue);
+            buffer_printf(out, "%s: %lld waiting\n", text_of(model, "name", "?"), (long long)queue);
         if (strcmp(breaker, "closed") != 0)
-            printf("%s: breaker %s\n", text_of(model, "name", "?"), breaker);
+            buffer_printf(out, "%s: breaker %s\n", text_of(model, "name", "?"), breaker);
     }
+}
+
+static int add_piece(const char *piece, size_t bytes, void *out)
+{
+    buffer_append(out, piece, bytes);
+    return 0;
+}
+
+static int show(const struct verb *verb, const json_t *answer, bool as_json)
+{
+    struct weir_error err;
+    struct buffer out;
+    buffer_init(&out, OUTPUT_MAX);
+    if (as_json) {
+        json_dump_callback(answer, add_piece, &out, JSON_COMPACT);
+        buffer_u8(&out, '\n');
+    } else {
+        print_status(answer, &out);
+    }
+    const enum weir_code code = out.failed
+                                    ? weir_fail(&err, WEIR_NO_MEMORY, "no memory for the status")
+                                    : verb_write(&out, &err);
+    buffer_finish(&out);
+    return verb_status(verb, code, &err);
 }
 
 static int ps_run(const struct verb *verb, int argc, char **argv)
@@ -160,11 +185,7 @@ static int ps_run(const struct verb *verb, int argc, char **argv)
             weir_wrap(&err, "no server answers at %s", api.host);
         status = verb_failed(verb, &err);
     } else {
-        status = 0;
-        if (options.json && json_dumpf(answer, stdout, JSON_COMPACT) == 0)
-            putchar('\n');
-        else if (!options.json)
-            print_status(answer);
+        status = show(verb, answer, options.json);
         json_decref(answer);
     }
     options_finish(&o);

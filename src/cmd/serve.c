@@ -34,15 +34,12 @@ struct serving {
     uv_loop_t loop;
     uv_signal_t interrupt, terminate, hangup;
     uv_timer_t drain_tick;
-    uv_check_t drain_check;
     bool draining, closing;
-    bool ask; /* something happened in the pool: it may be drained now */
 };
 
 static void on_event(void *context, const char *json, size_t bytes)
 {
-    struct serving *const s = context;
-    s->ask = true;
+    const struct serving *const s = context;
     server_event(s->server, json, bytes);
 }
 
@@ -101,7 +98,6 @@ static void on_server_closed(void *context)
     uv_close((uv_handle_t *)&s->terminate, NULL);
     uv_close((uv_handle_t *)&s->hangup, NULL);
     uv_close((uv_handle_t *)&s->drain_tick, NULL);
-    uv_close((uv_handle_t *)&s->drain_check, NULL);
 }
 
 static void begin_close(struct serving *s, int64_t grace_ms)
@@ -110,18 +106,18 @@ static void begin_close(struct serving *s, int64_t grace_ms)
         return;
     s->closing = true;
     uv_timer_stop(&s->drain_tick);
-    uv_check_stop(&s->drain_check);
     server_close(s->server, grace_ms, on_server_closed, s);
 }
 
-static void ask_drained(struct serving *s)
+/* The last thing to leave may be an inspector, which is no event: so the pool is asked. */
+static void on_drain_tick(uv_timer_t *timer)
 {
+    struct serving *const s = timer->data;
     struct buffer order;
     struct weir_error err;
     json_t *answer = NULL;
     buffer_init(&order, KiB);
     buffer_text(&order, "{\"op\":\"drained\"}");
-    s->ask = false;
     if (control(s, &order, &answer, &err) != WEIR_OK) {
         log_write(&s->log, LOG_ERROR, "serve", "the drain cannot be followed: %s", err.text);
         begin_close(s, 0);
@@ -131,20 +127,6 @@ static void ask_drained(struct serving *s)
     }
     json_decref(answer);
     buffer_finish(&order);
-}
-
-static void on_drain_tick(uv_timer_t *timer)
-{
-    ask_drained(timer->data);
-}
-
-/* Runs once a turn of the loop. Asking makes the pool's descriptor readable, so it asks only after
- * an event: asking each time would keep the loop spinning. */
-static void on_drain_check(uv_check_t *check)
-{
-    struct serving *const s = check->data;
-    if (s->ask)
-        ask_drained(s);
 }
 
 static void begin_drain(struct serving *s, const char *why)
@@ -161,7 +143,6 @@ static void begin_drain(struct serving *s, const char *why)
         log_write(&s->log, LOG_ERROR, "serve", "the pool cannot be drained: %s", err.text);
         begin_close(s, 0);
     } else {
-        uv_check_start(&s->drain_check, on_drain_check);
         uv_timer_start(&s->drain_tick, on_drain_tick, DRAIN_TICK_MS, DRAIN_TICK_MS);
     }
     buffer_finish(&order);
@@ -193,12 +174,11 @@ static void on_hangup(uv_signal_t *handle, int number)
 static void start_handles(struct serving *s)
 {
     s->interrupt.data = s->terminate.data = s->hangup.data = s;
-    s->drain_tick.data = s->drain_check.data = s;
+    s->drain_tick.data = s;
     CHECK(uv_signal_init(&s->loop, &s->interrupt) == 0);
     CHECK(uv_signal_init(&s->loop, &s->terminate) == 0);
     CHECK(uv_signal_init(&s->loop, &s->hangup) == 0);
     CHECK(uv_timer_init(&s->loop, &s->drain_tick) == 0);
-    CHECK(uv_check_init(&s->loop, &s->drain_check) == 0);
     uv_signal_start(&s->interrupt, on_signal, SIGINT);
     uv_signal_start(&s->terminate, on_signal, SIGTERM);
     uv_signal_start(&s->hangup, on_hangup, SIGHUP);

@@ -4,7 +4,6 @@
 #include "base/mem.h"
 #include "base/size.h"
 #include "cmd/backend.h"
-#include "cmd/embed_output.h"
 #include "cmd/texts.h"
 
 #include <string.h>
@@ -86,8 +85,7 @@ static enum weir_code tokenize_all(struct backend *backend, struct texts *texts,
         if (code == WEIR_OK && lines.failed)
             code =
                 weir_fail(err, WEIR_NO_MEMORY, "no memory for %zu lines of output", texts->count);
-        const enum weir_code written =
-            output_write(lines.data, lines.len, code == WEIR_OK ? err : NULL);
+        const enum weir_code written = verb_write(&lines, code == WEIR_OK ? err : NULL);
         buffer_finish(&lines);
         if (code != WEIR_OK || written != WEIR_OK)
             return code != WEIR_OK ? code : written;

@@ -1,7 +1,9 @@
 #include "cmd/verb.h"
 
+#include "base/buffer.h"
 #include "base/check.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -68,6 +70,19 @@ int verb_failed(const struct verb *verb, const struct weir_error *err)
         fprintf(stderr, " (try again in %lld s)", (long long)(err->retry_after_ms + 999) / 1000);
     fputc('\n', stderr);
     return 1;
+}
+
+enum weir_code verb_write(const struct buffer *out, struct weir_error *err)
+{
+    errno = 0;
+    if ((out->len > 0 && fwrite(out->data, 1, out->len, stdout) != out->len) ||
+        fflush(stdout) != 0) {
+        const int why = errno;
+        clearerr(stdout);
+        return weir_fail_os(err, why == EPIPE ? WEIR_CANCELLED : WEIR_INTERNAL, why,
+                            "stdout cannot be written");
+    }
+    return WEIR_OK;
 }
 
 int verb_status(const struct verb *verb, enum weir_code code, const struct weir_error *err)

@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct buffer;
+
 struct verb {
     const char *name;
     const char *arguments; /* behind the options, for the usage line */
@@ -41,6 +43,9 @@ int verb_misused(const struct verb *verb, const char *format, ...)
 
 /* "weir embed: TEXT" on stderr; returns 1. */
 int verb_failed(const struct verb *verb, const struct weir_error *err);
+
+/* Writes the buffer to stdout, at once. WEIR_CANCELLED: nobody reads it any more. */
+enum weir_code verb_write(const struct buffer *out, struct weir_error *err);
 
 /* The exit status for how the work ended, which is said on stderr. WEIR_CANCELLED is quiet: a
  * signal (its number is err->value), or a reader of stdout that went away, which is no failure. */

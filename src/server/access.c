@@ -2,6 +2,10 @@
 
 #include "base/check.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <string.h>
+
 #define NAMES_BYTES_MAX (1024 * 1024)
 
 struct access_name {
@@ -42,6 +46,11 @@ void access_allow_host(struct access *a, struct str name)
     add(a, &a->hosts, name);
 }
 
+void access_allow_addresses(struct access *a)
+{
+    a->takes_addresses = true;
+}
+
 void access_allow_origin(struct access *a, struct str origin)
 {
     add(a, &a->origins, origin);
@@ -61,6 +70,20 @@ static bool is_loopback(struct str name)
         if (str_eq_ignore_case(loopback_names[i], name))
             return true;
     return false;
+}
+
+static bool is_address(struct str name)
+{
+    struct in6_addr address;
+    char text[INET6_ADDRSTRLEN];
+    bool is_v6 = name.len > 1 && name.data[0] == '[';
+    if (is_v6)
+        name = (struct str){ name.data + 1, name.len - 2 };
+    if (name.len >= sizeof(text))
+        return false;
+    memcpy(text, name.data, name.len);
+    text[name.len] = '\0';
+    return inet_pton(is_v6 ? AF_INET6 : AF_INET, text, &address) == 1;
 }
 
 static bool is_port(struct str port)
@@ -97,7 +120,7 @@ bool access_host_is_allowed(const struct access *a, struct str host)
         return false;
     if (name.len > 1 && name.data[name.len - 1] == '.')
         name.len--; /* the same name, written absolutely */
-    return is_loopback(name) || is_on(a->hosts, name);
+    return is_loopback(name) || is_on(a->hosts, name) || (a->takes_addresses && is_address(name));
 }
 
 bool access_origin_is_allowed(const struct access *a, struct str origin, struct str host)

@@ -2,8 +2,9 @@
  *
  * A web page may send requests to a server on this machine, and may reach it under a name of its
  * own (DNS rebinding). So Host must name an address we listen on, this machine, or an allowed
- * name, and an Origin must be this machine's, the server's own, or allowed. Pure values; nothing
- * is resolved. */
+ * name, and an Origin must be this machine's, the server's own, or allowed. Where we listen on all
+ * addresses, any address will do as Host: it is no name that others could point at us. Pure values;
+ * nothing is resolved. */
 #ifndef SERVER_ACCESS_H
 #define SERVER_ACCESS_H
 
@@ -16,12 +17,14 @@ struct access_name;
 struct access {
     struct access_name *hosts;
     struct access_name *origins;
+    bool takes_addresses;
     struct arena arena;
 };
 
 void access_init(struct access *a);
 void access_finish(struct access *a);
 void access_allow_host(struct access *a, struct str name);     /* "models.lan", "[fe80::1]" */
+void access_allow_addresses(struct access *a);                 /* as a Host, any IPv4 or IPv6 */
 void access_allow_origin(struct access *a, struct str origin); /* "https://app.example:8443" */
 
 /* `host` is a Host field: a name or address, with or without port. */

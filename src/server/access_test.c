@@ -18,6 +18,14 @@ static struct access sample(void)
     return a;
 }
 
+static void assert_hosts(const struct access *a, const char *const *hosts, size_t count,
+                         bool are_allowed)
+{
+    for (size_t i = 0; i < count; i++)
+        if (access_host_is_allowed(a, str_of(hosts[i])) != are_allowed)
+            fail_msg("%s: %s", are_allowed ? "refused" : "allowed", hosts[i]);
+}
+
 static void hosts_are_matched(void **state)
 {
     static const char *const allowed[] = {
@@ -50,12 +58,34 @@ static void hosts_are_matched(void **state)
     };
     struct access a = sample();
     (void)state;
-    for (size_t i = 0; i < ARRAY_COUNT(allowed); i++)
-        if (!access_host_is_allowed(&a, str_of(allowed[i])))
-            fail_msg("refused: %s", allowed[i]);
-    for (size_t i = 0; i < ARRAY_COUNT(refused); i++)
-        if (access_host_is_allowed(&a, str_of(refused[i])))
-            fail_msg("allowed: %s", refused[i]);
+    assert_hosts(&a, allowed, ARRAY_COUNT(allowed), true);
+    assert_hosts(&a, refused, ARRAY_COUNT(refused), false);
+    access_finish(&a);
+}
+
+static void addresses_are_taken_where_all_are_listened_on(void **state)
+{
+    static const char *const allowed[] = {
+        "192.168.1.50:9347", "10.0.0.1", "[2001:db8::7]:9347", "[fe80::1]", "models.lan",
+    };
+    static const char *const refused[] = {
+        "evil.example",
+        "192.168.1",
+        "192.168.1.50.evil.example",
+        "[evil.example]",
+        "[]",
+        "0x7f000001",
+        "[192.168.1.5]",
+        "192.168.1.50:x",
+        "2130706433",
+    };
+    struct access a = sample();
+    (void)state;
+    assert_false(access_host_is_allowed(&a, STR("10.0.0.1")));
+    access_allow_addresses(&a);
+    assert_hosts(&a, allowed, ARRAY_COUNT(allowed), true);
+    assert_hosts(&a, refused, ARRAY_COUNT(refused), false);
+    assert_false(access_origin_is_allowed(&a, STR("http://10.0.0.2"), STR("10.0.0.1:9347")));
     access_finish(&a);
 }
 
@@ -98,6 +128,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hosts_are_matched),
+        cmocka_unit_test(addresses_are_taken_where_all_are_listened_on),
         cmocka_unit_test(origins_are_matched),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

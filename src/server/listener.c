@@ -52,6 +52,15 @@ static void on_connection(uv_stream_t *stream, int status)
         connection_accept(l->server, stream);
 }
 
+/* 0.0.0.0 and [::], which stand for every address of the machine. */
+static bool is_any(const struct sockaddr_storage *address)
+{
+    if (address->ss_family == AF_INET6)
+        return IN6_IS_ADDR_UNSPECIFIED(
+            &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr);
+    return ((const struct sockaddr_in *)(const void *)address)->sin_addr.s_addr == INADDR_ANY;
+}
+
 /* Listens on one address; a port of 0 becomes the one that was given. */
 static int bind_one(struct server *s, struct sockaddr *address, in_port_t *port)
 {
@@ -80,6 +89,8 @@ static int bind_one(struct server *s, struct sockaddr *address, in_port_t *port)
         listener_close(l);
         return failed;
     }
+    if (is_any(&bound))
+        access_allow_addresses(&s->access);
     *port = bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)(void *)&bound)->sin6_port
                                         : ((struct sockaddr_in *)(void *)&bound)->sin_port;
     return 0;

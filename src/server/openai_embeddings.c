@@ -115,6 +115,8 @@ static void on_json(struct exchange *x)
     struct embeddings *e = arena_try(&x->arena, 1, sizeof(*e));
     CHECK(e != NULL);
     const char *model = json_fields_model(&f);
+    e->model = model ? arena_str(&x->arena, str_of(model)).data : NULL;
+    CHECK(model == NULL || e->model != NULL); /* the inputs, which may fill the arena, come later */
     embed.inputs = inputs_read(&f, &rules, &x->arena, &embed.count);
     embed.truncate = json_fields_bool(&f, "truncate", false);
     embed.dimensions = (uint32_t)json_fields_integer(&f, "dimensions", 1, UINT32_MAX, 0);
@@ -129,8 +131,6 @@ static void on_json(struct exchange *x)
         exchange_fail(x, &f.problem, f.param);
         return;
     }
-    e->model = arena_str(&x->arena, str_of(model)).data;
-    CHECK(e->model != NULL);
     buffer_init(&e->reply, REPLY_BYTES_MAX);
     x->state = e;
     x->over = on_over;

@@ -12,6 +12,7 @@
 #include "weir/weir.h"
 
 #include <string.h>
+#include <sys/resource.h>
 
 /* --- limits ----------------------------------------------------------------------------------- */
 
@@ -37,6 +38,27 @@ static struct server_limits limits_or_defaults(struct server_limits limits)
     SERVER_LIMITS(X)
 #undef X
     return limits;
+}
+
+/* Many systems give a program 1024 descriptors until it asks for more. Connections get half of what
+ * there is at most, so that idle clients cannot keep the pool from starting a worker. */
+static void fit_connections(struct server *s)
+{
+    struct rlimit files;
+    rlim_t wanted = 2 * (rlim_t)s->limits.connections;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur >= wanted)
+        return;
+    files.rlim_cur = files.rlim_max < wanted ? files.rlim_max : wanted;
+    if (setrlimit(RLIMIT_NOFILE, &files) != 0 && getrlimit(RLIMIT_NOFILE, &files) != 0)
+        return;
+    if (files.rlim_cur >= wanted)
+        return;
+    int64_t most = files.rlim_cur > 1 ? (int64_t)(files.rlim_cur / 2) : 1;
+    log_write(&s->log, LOG_WARN, "server",
+              "connections=%lld instead of %lld: the system allows %llu open files (ulimit -n)",
+              (long long)most, (long long)s->limits.connections,
+              (unsigned long long)files.rlim_cur);
+    s->limits.connections = most;
 }
 
 /* --- the pool --------------------------------------------------------------------------------- */
@@ -85,6 +107,7 @@ enum weir_code server_create(uv_loop_t *loop, struct weir *pool,
         mem_free(s);
         return weir_fail(err, WEIR_INTERNAL, "cannot poll the pool: %s", uv_strerror(failed));
     }
+    fit_connections(s);
     allow(&s->access, options);
     CHECK(uv_timer_init(loop, &s->readers_timer) == 0);
     CHECK(uv_timer_init(loop, &s->grace_timer) == 0);

@@ -2,7 +2,8 @@
  *
  * Owns listeners, connections and exchanges; polls weir_fd and steps the pool; knows nothing of
  * workers. The pool and the loop belong to the caller and outlive the server. Every request that
- * was read gets exactly one response; a client that leaves cancels its request in the pool. */
+ * was read gets exactly one response; a client that leaves cancels its request in the pool. Raises
+ * the program's soft limit of open files to what its connections need. */
 #ifndef SERVER_SERVER_H
 #define SERVER_SERVER_H
 

@@ -40,14 +40,19 @@ static void on_over(struct exchange *x)
     buffer_finish(&c->bytes);
 }
 
-static void submit(struct exchange *x, struct weir_request *request,
-                   const struct exchange_calls *calls)
+/* Comes before the inputs are read, which may fill the arena. */
+static void begin_collecting(struct exchange *x)
 {
     struct collected *c = arena_try(&x->arena, 1, sizeof(*c));
     CHECK(c != NULL);
     buffer_init(&c->bytes, REPLY_BYTES_MAX);
     x->state = c;
     x->over = on_over;
+}
+
+static void submit(struct exchange *x, struct weir_request *request,
+                   const struct exchange_calls *calls)
+{
     request->capability = text_capability(x, request->model);
     exchange_submit(x, request, calls);
 }
@@ -97,6 +102,7 @@ static void on_tokenize_json(struct exchange *x)
                                         .takes_empty = true };
     struct weir_tokenize tokenize = { .size = sizeof(tokenize) };
     struct weir_request request = { .operation = WEIR_TOKENIZE, .input = &tokenize };
+    begin_collecting(x);
     request.model = json_fields_model(&f);
     tokenize.inputs = inputs_read(&f, &rules, &x->arena, &tokenize.count);
     tokenize.no_special_tokens = !json_fields_bool(&f, "add_special_tokens", true);
@@ -142,6 +148,7 @@ static void on_detokenize_json(struct exchange *x)
     struct weir_input ids;
     struct weir_tokenize tokenize = { .size = sizeof(tokenize), .inputs = &ids, .count = 1 };
     struct weir_request request = { .operation = WEIR_DETOKENIZE, .input = &tokenize };
+    begin_collecting(x);
     request.model = json_fields_model(&f);
     inputs_read_ids(&f, "tokens", &x->arena, &ids);
     request.deadline_ms = exchange_deadline(x, &f);

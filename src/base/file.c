@@ -23,10 +23,12 @@ static ssize_t read_some(int fd, void *data, size_t n)
     return got;
 }
 
+/* Never waits: a pipe without a writer, put where a file should be, would hold its opener for ever.
+ * Files do not care about O_NONBLOCK. */
 static enum weir_code open_for_reading(const char *path, int *out_fd, struct stat *out_info,
                                        struct weir_error *err)
 {
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return weir_fail_os(err, WEIR_INVALID, errno, "cannot open '%s'", path);
     if (fstat(fd, out_info) != 0) {

@@ -1,4 +1,4 @@
-/* file.h — whole files in, whole files out. */
+/* file.h — whole files in, whole files out. Opening one never waits, whatever is at the path. */
 #ifndef BASE_FILE_H
 #define BASE_FILE_H
 

@@ -142,6 +142,26 @@ static void names_what_it_cannot_read(void **state)
     buffer_finish(&b);
 }
 
+/* A pipe that nobody writes to, where a file should be: an open that waits would wait for ever. */
+static void never_waits_for_a_pipe(void **state)
+{
+    char *const path = file_join(*state, "pipe");
+    struct weir_error err;
+    struct buffer b;
+    struct file_map map = { .data = NULL };
+    assert_int_equal(mkfifo(path, 0600), 0);
+    alarm(20);
+    assert_int_equal(file_map_open(path, &map, &err), WEIR_INVALID);
+    assert_non_null(strstr(err.text, "not a regular file"));
+    buffer_init(&b, 100);
+    assert_int_equal(file_read(path, &b, &err), WEIR_OK);
+    assert_int_equal(b.len, 0);
+    alarm(0);
+    buffer_finish(&b);
+    unlink(path);
+    mem_free(path);
+}
+
 static void a_failed_write_leaves_nothing(void **state)
 {
     struct weir_error err;
@@ -211,6 +231,7 @@ int main(void)
         IN_FOLDER(the_ceiling_bounds_a_read),
         cmocka_unit_test(reads_files_of_unknown_size),
         IN_FOLDER(names_what_it_cannot_read),
+        IN_FOLDER(never_waits_for_a_pipe),
         IN_FOLDER(a_failed_write_leaves_nothing),
         IN_FOLDER(replacing_keeps_the_mode_and_makes_a_new_file),
         IN_FOLDER(maps),

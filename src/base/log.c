@@ -14,12 +14,15 @@ static const char *const level_names[] = {
 };
 
 /* A line stays one line: text that came from outside must not forge a second one, nor reach a
- * terminal with escape codes. */
-static void blank_control_bytes(char *line)
+ * terminal with escape codes, of which U+0080 to U+009F (c2 80 to c2 9f) are the second set. */
+static void blank_control_characters(char *line)
 {
     for (char *at = line; *at != '\0'; at++) {
-        if ((unsigned char)*at < 0x20 || *at == 0x7f)
-            *at = ' ';
+        const unsigned char c = (unsigned char)at[0], next = (unsigned char)at[1];
+        if (c < 0x20 || c == 0x7f)
+            at[0] = ' ';
+        else if (c == 0xc2 && next >= 0x80 && next < 0xa0)
+            at[0] = at[1] = ' ';
     }
 }
 
@@ -35,7 +38,7 @@ void log_write(const struct log *log, enum log_level level, const char *module, 
     va_end(args);
     char line[LINE_ROOM];
     str_print(line, sizeof(line), "%s: %s", module, text);
-    blank_control_bytes(line);
+    blank_control_characters(line);
     log->sink(log->context, level, line);
 }
 

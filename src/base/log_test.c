@@ -53,6 +53,9 @@ static void foreign_text_stays_in_its_line(void **state)
     const struct log log = { .sink = see, .context = &seen };
     log_write(&log, LOG_INFO, "http", "model=%s", "a\nb\r\x1b[31m\x7fä");
     assert_string_equal(seen.line, "http: model=a b  [31m ä");
+    /* U+0080 to U+009F are control characters too: U+009B does what ESC [ does. */
+    log_write(&log, LOG_INFO, "http", "model=%s", "\xc2\x9b[31m\xc2\x80\xc2\x9f\xc2\xa0");
+    assert_string_equal(seen.line, "http: model=  [31m    \xc2\xa0");
 }
 
 static void long_lines_end_in_an_ellipsis(void **state)

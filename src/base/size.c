@@ -61,16 +61,18 @@ static size_t digits_at(struct str s, size_t at)
 static bool split_quantity(struct str s, struct str *whole, struct str *fraction, struct str *unit)
 {
     size_t at = digits_at(s, 0);
+    if (at == 0)
+        return false;
     *whole = (struct str){ s.data, at };
     *fraction = (struct str){ NULL, 0 };
-    if (at > 0 && at < s.len && s.data[at] == '.') {
+    if (at < s.len && s.data[at] == '.') {
         *fraction = (struct str){ s.data + at + 1, digits_at(s, at + 1) };
         if (fraction->len == 0)
             return false;
         at += 1 + fraction->len;
     }
     *unit = str_trim((struct str){ s.data + at, s.len - at });
-    return whole->len > 0;
+    return true;
 }
 
 /* whole.fraction × factor, rounded down. Digit by digit from the last one: floors of tenths

@@ -78,7 +78,7 @@ struct bert_layer {
 
 struct bert_weights {
     struct tensor words;       /* [vocab][hidden], in the mapped file */
-    const float *places;       /* [tokens_max][hidden]: position plus token type 0 */
+    const float *places;       /* [positions][hidden]: position plus token type 0 */
     const float *gain, *shift; /* [hidden], of the embeddings' norm */
     struct bert_layer *layers;
     uint32_t layer_count;

@@ -119,7 +119,7 @@ static enum weir_code read_sizes(const struct field *config, struct bert_config 
     } counts[] = {
         {"hidden_size",              HIDDEN_MAX,       &c->hidden      },
         { "num_hidden_layers",       LAYERS_MAX,       &c->layers      },
-        { "num_attention_heads",     HIDDEN_MAX,       &c->heads       },
+        { "num_attention_heads",     HEADS_MAX,        &c->heads       },
         { "intermediate_size",       INTERMEDIATE_MAX, &c->intermediate},
         { "vocab_size",              VOCAB_MAX,        &c->vocab       },
         { "max_position_embeddings", POSITIONS_MAX,    &c->positions   },
@@ -145,11 +145,13 @@ static enum weir_code read_length(struct folder *f, uint32_t context, struct ber
     int64_t length = c->positions;
     if (folder_json(f, name, FOLDER_OPTIONAL, &file, err) != WEIR_OK)
         return WEIR_LOAD_FAILED;
+    enum weir_code code = file.value ? field_need_object(&file, err) : WEIR_OK;
     struct field stated = field_of(&file, "max_seq_length");
-    if (stated.value != NULL && !json_is_null(stated.value) &&
-        field_integer(&stated, 1, INT32_MAX, &length, err) != WEIR_OK) {
+    if (code == WEIR_OK && stated.value != NULL && !json_is_null(stated.value))
+        code = field_integer(&stated, 1, INT32_MAX, &length, err);
+    if (code != WEIR_OK) {
         weir_wrap(err, "'%s'", name);
-        return WEIR_LOAD_FAILED;
+        return code;
     }
     if (context > 0)
         length = context;

@@ -39,6 +39,7 @@ static void test_the_limit_of_an_input(void **state)
 {
     struct test_folder f;
     struct bert_config c;
+    struct weir_error err;
     (void)state;
     test_folder_init(&f);
     assert_int_equal(read_folder(f.path, 60, &c, NULL), WEIR_OK);
@@ -53,6 +54,9 @@ static void test_the_limit_of_an_input(void **state)
     test_folder_replace(&f, "sentence_bert_config.json", "4096", "null");
     assert_int_equal(read_folder(f.path, 0, &c, NULL), WEIR_OK);
     assert_int_equal(c.tokens_max, 64);
+    test_folder_write(&f, "sentence_bert_config.json", "[]", 2);
+    assert_int_equal(read_folder(f.path, 0, &c, &err), WEIR_LOAD_FAILED);
+    assert_non_null(strstr(err.text, "'sentence_bert_config.json'"));
     test_folder_unlink(&f, "sentence_bert_config.json");
     assert_int_equal(read_folder(f.path, 0, &c, NULL), WEIR_OK);
     assert_int_equal(c.tokens_max, 64);
@@ -96,6 +100,7 @@ static void test_what_is_refused_is_named(void **state)
         { config,   "\"hidden_size\": 32", "\"hidden_size\": \"32\"",     "hidden_size"      },
         { config,   "\"hidden_size\": 32", "\"hidden_size\": 1e9",        "hidden_size"      },
         { config,   "\"hidden_size\": 32", "\"hidden_size\": 99999",      "99999"            },
+        { config,   "heads\": 4",          "heads\": 2048",               "from 1 to 1024"   },
         { config,   "layers\": 2",         "layers\": 0",                 "num_hidden_layers"},
         { config,   "eps\": 1e-12",        "eps\": -1",                   "layer_norm_eps"   },
         { config,   "\"vocab_size\"",      "\"vocabulary\"",              "vocab_size"       },

@@ -49,6 +49,8 @@ static enum weir_code read_file(struct folder *f, const char *name, size_t bytes
     buffer_init(&file->text, bytes_max);
     enum weir_code code = file_read(path, &file->text, err);
     mem_free(path);
+    if (code == WEIR_OK && file->text.len == 0)
+        code = weir_fail(err, WEIR_LOAD_FAILED, "'%.60s' is empty (0 bytes)", name);
     if (code != WEIR_OK) {
         buffer_finish(&file->text);
         if (err)

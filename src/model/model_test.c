@@ -103,13 +103,16 @@ static void assert_load_fails(const struct test_folder *f, const char *named)
     assert_int_equal(encoder_load(f->path, NULL, team, NULL, NULL, &e, NULL), WEIR_LOAD_FAILED);
 }
 
-static void test_missing_files_are_named(void **state)
+static void test_missing_and_empty_files_are_named(void **state)
 {
     static const char *const files[] = { "config.json", "model.safetensors", "tokenizer.json" };
     (void)state;
     for (size_t i = 0; i < ARRAY_COUNT(files); i++) {
         struct test_folder f;
         test_folder_init(&f);
+        test_folder_write(&f, files[i], "", 0);
+        assert_load_fails(&f, "is empty (0 bytes)");
+        assert_load_fails(&f, files[i]);
         test_folder_unlink(&f, files[i]);
         assert_load_fails(&f, files[i]);
         test_folder_finish(&f);
@@ -319,7 +322,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_inspection_states_the_plan),
         cmocka_unit_test(test_the_digest_tells_models_apart),
-        cmocka_unit_test(test_missing_files_are_named),
+        cmocka_unit_test(test_missing_and_empty_files_are_named),
         cmocka_unit_test(test_weights_that_do_not_fit_are_named),
         cmocka_unit_test(test_a_tokenizer_that_does_not_fit_is_named),
         cmocka_unit_test(test_embedding_and_its_refusals),

@@ -50,7 +50,7 @@ static void wordpiece_append(const struct decoder *d, struct str piece, bool is_
     else if (!is_first)
         buffer_append(out, " ", 1);
     buffer_str(out, piece);
-    if (!d->cleanup || out->failed)
+    if (!d->cleanup || out->failed || out->len == start)
         return;
     for (size_t i = 0; i < ARRAY_COUNT(cleanups); i++)
         out->len = start + replace((char *)out->data + start, out->len - start, cleanups[i].from,

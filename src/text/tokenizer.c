@@ -95,11 +95,6 @@ struct str tokenizer_piece(const struct tokenizer *t, int32_t id)
     return vocabulary_has(v, id) ? v->pieces[id].text : (struct str){ "", 0 };
 }
 
-size_t tokenizer_special_count(const struct tokenizer *t)
-{
-    return t->postprocessor.prefix_count + t->postprocessor.suffix_count;
-}
-
 static bool append_ids(struct tokens *out, const int32_t *ids, size_t count)
 {
     if (!tokens_reserve(out, count))

@@ -39,8 +39,6 @@ void tokenizer_destroy(struct tokenizer *t);
 size_t tokenizer_vocab_size(const struct tokenizer *t); /* largest id + 1 */
 /* The vocabulary's text, borrowed from the tokenizer; empty when there is no such id. */
 struct str tokenizer_piece(const struct tokenizer *t, int32_t id);
-/* How many tokens add_special_tokens adds to one text. */
-size_t tokenizer_special_count(const struct tokenizer *t);
 
 /* Appends to `out`, which stays as it was on failure. Text that is not UTF-8 is WEIR_INVALID, with
  * the offset of the first bad byte in the error's text and value. */

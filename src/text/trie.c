@@ -97,7 +97,8 @@ void trie_finish(struct trie *t)
     *t = (struct trie){ 0 };
 }
 
-uint32_t trie_step(const struct trie *t, uint32_t node, uint8_t byte)
+/* Where the byte leads from the node, or TRIE_NONE. */
+static uint32_t step(const struct trie *t, uint32_t node, uint8_t byte)
 {
     uint32_t low = t->nodes[node].first, high = low + t->nodes[node].count;
     uint32_t end = high;
@@ -114,7 +115,7 @@ uint32_t trie_step(const struct trie *t, uint32_t node, uint8_t byte)
 uint32_t trie_walk(const struct trie *t, uint32_t node, struct str s)
 {
     for (size_t i = 0; i < s.len && node != TRIE_NONE; i++)
-        node = trie_step(t, node, (uint8_t)s.data[i]);
+        node = step(t, node, (uint8_t)s.data[i]);
     return node;
 }
 
@@ -122,7 +123,7 @@ int32_t trie_longest(const struct trie *t, uint32_t node, struct str s, size_t *
 {
     int32_t value = -1;
     for (size_t i = 0; i < s.len && node != TRIE_NONE; i++) {
-        node = trie_step(t, node, (uint8_t)s.data[i]);
+        node = step(t, node, (uint8_t)s.data[i]);
         if (node != TRIE_NONE && t->nodes[node].value >= 0) {
             value = t->nodes[node].value;
             *out_len = i + 1;

@@ -66,7 +66,7 @@ def test_poison_request(serve):
         assert answer.error["code"] == "input_quarantined"
         assert answer.headers["x-should-retry"] == "false"
         events.state("Dead", count=2)
-        assert len(events.kinds("quarantine")) == 1
+        wait_until(lambda: len(events.kinds("quarantine")) == 1, 5, "the event of the quarantine")
         spawned = settled_spawned(server)
 
         again = server.embed("!crash")

@@ -11,6 +11,11 @@ static const char *const level_names[KERNEL_LEVEL_COUNT] = {
 #undef X
 };
 
+/* For a message: " scalar avx2 …". */
+#define X(ID, name) " " #name
+static const char level_list[] = KERNEL_LEVELS(X);
+#undef X
+
 static const struct kernels *const level_tables[KERNEL_LEVEL_COUNT] = {
 #define X(ID, name) [KERNEL_##ID] = &kernels_##name,
     KERNEL_LEVELS(X)
@@ -60,9 +65,8 @@ enum weir_code kernels_choose(const char *wanted, struct kernels *out, struct we
                 break;
         }
         if (level == KERNEL_LEVEL_COUNT)
-            return weir_fail(err, WEIR_INVALID,
-                             "the CPU level '%.40s' is unknown; there are scalar, avx2 and avx512",
-                             wanted);
+            return weir_fail(err, WEIR_INVALID, "the CPU level '%.40s' is unknown; there are:%s",
+                             wanted, level_list);
         if (level > (size_t)best)
             return weir_fail(err, WEIR_INVALID,
                              "the CPU level '%s' was asked for, but this CPU offers only '%s'",

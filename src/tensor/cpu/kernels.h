@@ -19,7 +19,7 @@
 /*    id      name      the CPU must have */
 #define KERNEL_LEVELS(X)                                                                           \
     X(SCALAR, scalar)                                                                              \
-    X(AVX2, avx2)     /* avx2 fma f16c */                                                          \
+    X(AVX2, avx2)     /* avx2 fma */                                                               \
     X(AVX512, avx512) /* and avx512f avx512bw avx512vl avx512dq */
 
 enum kernel_level {

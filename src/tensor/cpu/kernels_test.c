@@ -323,7 +323,7 @@ static void test_levels_are_forced_and_refused_by_name(void **state)
     assert_int_equal(kernels_choose("scalar", &table, &err), WEIR_OK);
     assert_string_equal(table.name, "scalar");
     assert_int_equal(kernels_choose("mmx", &table, &err), WEIR_INVALID);
-    assert_non_null(strstr(err.text, "'mmx'"));
+    assert_non_null(strstr(err.text, "'mmx' is unknown; there are: scalar avx2"));
     assert_int_equal(setenv("WEIR_CPU", "scalar", 1), 0);
     assert_int_equal(kernels_choose(NULL, &table, &err), WEIR_OK);
     assert_string_equal(table.name, "scalar");

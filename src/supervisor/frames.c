@@ -144,13 +144,9 @@ static void on_progress(struct supervisor *s, struct child *c, struct job *j, co
     }
     struct link walk;
     list_move(&walk, &j->requests);
-    while (!list_empty(&walk)) {
-        struct request *r = CONTAINER_OF(walk.next, struct request, link);
-        list_remove(&r->link);
-        list_push_back(&j->requests, &r->link);
+    for (struct request *r; (r = job_next_request(j, &walk)) != NULL;)
         if (r->callbacks->on_progress != NULL)
             r->callbacks->on_progress(r->context, r->id, m.step, m.steps);
-    }
 }
 
 static void on_end(struct supervisor *s, struct child *c, struct job *j, const struct frame *f)

@@ -314,6 +314,16 @@ void job_detach(struct supervisor *s, struct job *j)
     child_touch(s, c);
 }
 
+struct request *job_next_request(struct job *j, struct link *walk)
+{
+    if (list_empty(walk))
+        return NULL;
+    struct request *r = CONTAINER_OF(walk->next, struct request, link);
+    list_remove(&r->link);
+    list_push_back(&j->requests, &r->link);
+    return r;
+}
+
 /* The whole output has arrived: to every request, and credit back when the caller asked for none.
  */
 void job_deliver(struct supervisor *s, struct job *j)
@@ -322,10 +332,7 @@ void job_deliver(struct supervisor *s, struct job *j)
     bool own_credit = false;
     struct link walk;
     list_move(&walk, &j->requests);
-    while (!list_empty(&walk)) {
-        struct request *r = CONTAINER_OF(walk.next, struct request, link);
-        list_remove(&r->link);
-        list_push_back(&j->requests, &r->link);
+    for (struct request *r; (r = job_next_request(j, &walk)) != NULL;) {
         own_credit = own_credit || r->own_credit;
         j->output_seen = true;
         r->callbacks->on_output(r->context, r->id, payload);

@@ -57,6 +57,9 @@ struct job {
 
 void request_end(struct supervisor *s, struct request *r, const struct weir_error *error);
 void job_end(struct supervisor *s, struct job *j, const struct weir_error *error); /* frees j */
+/* Walks the requests of a job while callbacks may end them: move the list to `walk`, then take one
+ * after another until NULL; each is back on its job before it is returned. */
+struct request *job_next_request(struct job *j, struct link *walk);
 void job_deliver(struct supervisor *s, struct job *j);
 void job_return_credit(struct supervisor *s, struct job *j, uint32_t events, uint64_t bytes);
 /* `blamed`: the worker did not leave because it was told to. */

@@ -14,9 +14,11 @@
  *     weir_close(w);
  *
  * Every struct begins with its size (error.h's is exempt); whatever else is zero means its default.
- * All calls come from one thread, which lives as long as the pool (workers die with it). Inside
- * callbacks submit, cancel, credit and control are legal, step and close are not. The library
- * installs no signal handler and reaps only its own children. */
+ * All calls come from one thread, which lives as long as the pool (workers die with it), and from
+ * the process that opened the pool, not from a child that it forked. Inside callbacks submit,
+ * cancel, credit and control are legal, step and close are not; `log` may call nothing. The library
+ * installs no signal handler and reaps only its own children; the host may ignore SIGCHLD or reap
+ * them itself. */
 #ifndef WEIR_H
 #define WEIR_H
 
@@ -58,7 +60,8 @@ struct weir_options {
     size_t limits_count;
     void (*log)(void *context, enum weir_log_level level, const char *line);
     void *log_context;
-    /* Every transition and decision as one JSON object. Borrowed for the call. */
+    /* Every transition and decision as one JSON object, told at the end of weir_step and within
+     * weir_close. Borrowed for the call. */
     void (*on_event)(void *context, const char *json, size_t bytes);
     void *event_context;
 };
@@ -81,7 +84,7 @@ struct weir_input {
     size_t bytes;
 };
 
-/* WEIR_EMBED: 0 to 2048 inputs to as many vectors, in order. */
+/* WEIR_EMBED: 0 to 65536 inputs to as many vectors, in order. */
 struct weir_embed {
     size_t size;
     const struct weir_input *inputs;
@@ -153,13 +156,13 @@ struct weir_request {
     enum weir_capability capability;
     enum weir_operation operation;
     const char *model;
-    const char *client; /* who asks, for fairness; NULL: nobody in particular */
-    const char *id;     /* the caller's own name for it, for logs and events; may be NULL */
+    const char *client; /* reserved: who asks, for fairness between clients; may be NULL */
+    const char *id;     /* reserved: the caller's own name for it, for logs; may be NULL */
     enum weir_priority priority;
     uint32_t flags;
-    int64_t deadline_ms;   /* from now; 0: the limit `deadline_ms` */
+    int64_t deadline_ms;   /* from now, at most 24 days; 0: the limit `deadline_ms` */
     int64_t keep_alive_ms; /* reserved: must be 0 */
-    uint64_t affinity;     /* hash of the conversation, or 0 */
+    uint64_t affinity;     /* reserved: hash of the conversation, or 0 */
     const struct weir_callbacks *callbacks;
     void *context;
     const void *input; /* struct weir_embed, … by operation; NULL for WEIR_LOAD */
@@ -185,7 +188,8 @@ WEIR_API bool weir_credit(struct weir *w, uint64_t id, uint32_t events, uint64_t
  * until the next weir_step. For any poll, epoll or event library. */
 WEIR_API int weir_fd(struct weir *w);
 
-/* Does what is due; waits up to timeout_ms for something to do (-1: for ever, 0: not at all). */
+/* Does what is due; waits up to timeout_ms for something to do (-1: for ever, 0: not at all). Fails
+ * only within a callback, or when the pool's descriptor is of no use any more. */
 WEIR_API enum weir_code weir_step(struct weir *w, int timeout_ms, struct weir_error *err);
 
 /* Takes one JSON object {"op":…}, answers one; never blocks. The answer is borrowed until the next

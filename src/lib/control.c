@@ -53,11 +53,11 @@ static enum weir_code run_register(struct weir *w, json_t *o, struct jsonw *out,
     bool own_label = json_object_get(o, "idle_label_ms") != NULL;
     if (get_text(o, "name", &m.name, err) != WEIR_OK ||
         get_text(o, "path", &m.path, err) != WEIR_OK ||
-        get_number(o, "max_workers", 1024, &max, err) != WEIR_OK ||
-        get_number(o, "min_workers", 1024, &min, err) != WEIR_OK ||
+        get_number(o, "max_workers", WORKERS_MOST, &max, err) != WEIR_OK ||
+        get_number(o, "min_workers", WORKERS_MOST, &min, err) != WEIR_OK ||
         get_number(o, "idle_ms", INT32_MAX, &m.idle_ms, err) != WEIR_OK ||
         get_number(o, "idle_label_ms", INT32_MAX, &m.idle_label_ms, err) != WEIR_OK ||
-        get_number(o, "slots", 64, &slots, err) != WEIR_OK ||
+        get_number(o, "slots", CONTROL_SLOTS, &slots, err) != WEIR_OK ||
         get_number(o, "context", INT32_MAX, &context, err) != WEIR_OK)
         return err->code;
     if (!own_label && m.idle_label_ms > m.idle_ms)

@@ -11,6 +11,8 @@
 
 #include "weir/weir.h"
 
+#define WORKERS_MOST 1024 /* of one model */
+
 struct weir {
     struct supervisor *supervisor;
     struct world world;
@@ -30,12 +32,15 @@ struct weir {
     struct map processes; /* by id */
     struct arena scratch; /* of the output being delivered */
     struct buffer answer; /* of the last weir_control */
-    struct buffer event;
+    struct buffer events; /* not yet told, each a JSON text and a NUL */
 };
 
 /* typed.c: the caller's structs to payload bytes and back. *out is the caller's (mem_free). */
 enum weir_code typed_request(const struct weir_request *r, uint8_t **out, size_t *out_bytes,
                              struct weir_error *err);
+/* How many outputs a request must have had when it ends well, and how many rows each: SIZE_MAX
+ * where any number is right. */
+void typed_expected(const struct weir_request *r, size_t *outputs, size_t *rows);
 /* Fills `out`, in the arena; false and err when the worker's bytes make no sense. */
 bool typed_output(enum weir_operation operation, struct str payload, struct arena *arena,
                   struct weir_output *out, struct weir_error *err);
@@ -45,7 +50,7 @@ void world_init(struct weir *w);
 enum weir_code world_open(struct weir *w, struct weir_error *err); /* epoll and friends */
 void world_close(struct weir *w);
 void world_wake(struct weir *w); /* makes weir_fd readable until the next step */
-void world_wait(struct weir *w, int timeout_ms);
+enum weir_code world_wait(struct weir *w, int timeout_ms, struct weir_error *err);
 void world_arm(struct weir *w, int64_t next_ms);
 void world_kill_all(struct weir *w);
 

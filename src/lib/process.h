@@ -21,7 +21,7 @@ struct process {
     struct control_page *page; /* NULL for an inspector */
     struct buffer in, out;
     size_t out_sent; /* of out, already written */
-    bool wants_write, channel_closed;
+    bool wants_write, channel_closed, words_closed;
     char problem[120];  /* non-empty: the channel is lost, and why; reported once */
     int64_t problem_ms; /* when to report it: an end of file is mostly the first sign of an exit */
     bool problem_reported;
@@ -43,8 +43,10 @@ struct process *process_start(uint32_t id, const struct process_spec *spec, stru
 /* Closes what is left and frees it; it must have been reaped. */
 void process_free(struct process *p);
 
-void process_kill(const struct process *p, bool hard); /* the whole group; harmless once reaped */
-/* True when it is gone: `status` says how in words. Never blocks, unless `wait`. */
+/* It and its group, also where it left that; harmless once it is gone, whoever reaped it. */
+void process_kill(const struct process *p, bool hard);
+/* True when it is gone, and what was left of its group with it: `status` says how in words. Never
+ * blocks, unless `wait`. */
 bool process_reap(struct process *p, bool wait, char status[64]);
 
 /* Appends to the channel and writes what goes; a channel that fails or holds too much becomes a
@@ -53,6 +55,8 @@ void process_send(struct process *p, enum frame_type type, uint64_t job, struct 
                   struct str payload);
 void process_flush(struct process *p);
 size_t process_read(struct process *p); /* what is there, into p->in; bounded for each call */
-void process_hear(struct process *p);   /* what is there on its stderr */
+/* What is there on its stderr, bounded for each call; true when there may be more. At its end
+ * words_closed is set, and the descriptor is the caller's to forget. */
+bool process_hear(struct process *p);
 
 #endif

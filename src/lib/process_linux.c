@@ -13,8 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/pidfd.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,7 +23,9 @@
 #define READ_AT_ONCE    ((size_t)256 * 1024)
 #define END_OF_FILE_MS  1000 /* a process that goes closes its channel before it can be reaped */
 #define HEAR_AT_ONCE    ((size_t)1024)
-#define LOW_FDS         10 /* ours stay above what the child's are numbered */
+#define HEAR_ROUNDS     16
+#define OUT_KEPT        ((size_t)1024 * 1024) /* memory of an empty channel that is worth keeping */
+#define LOW_FDS         10                    /* ours stay above what the child's are numbered */
 
 extern char **environ;
 
@@ -142,7 +144,7 @@ struct process *process_start(uint32_t id, const struct process_spec *spec, stru
     errno = start(p, spec, &theirs);
     if (errno != 0)
         goto fail;
-    p->pid_fd = (int)syscall(SYS_pidfd_open, (pid_t)p->pid, 0);
+    p->pid_fd = pidfd_open((pid_t)p->pid, 0); /* close-on-exec by itself */
     if (p->pid_fd < 0) {
         int failure = errno;
         char status[64];
@@ -151,7 +153,6 @@ struct process *process_start(uint32_t id, const struct process_spec *spec, stru
         errno = failure;
         goto fail;
     }
-    fcntl(p->pid_fd, F_SETFD, FD_CLOEXEC);
     close_fd(&theirs.socket);
     close_fd(&theirs.page);
     close_fd(&theirs.words);
@@ -182,23 +183,42 @@ void process_free(struct process *p)
     mem_free(p);
 }
 
+/* The pidfd names this process for ever; its number may be another's once the host has reaped it,
+ * and its group is its own only as long as it stays there. So the group gets the signal while the
+ * process is certainly there, and the process by its pidfd. */
 void process_kill(const struct process *p, bool hard)
 {
-    if (p->pid > 0)
-        kill(-(pid_t)p->pid, hard ? SIGKILL : SIGTERM);
+    const int signal = hard ? SIGKILL : SIGTERM;
+    if (p->pid == 0 || (p->pid_fd >= 0 && pidfd_send_signal(p->pid_fd, 0, NULL, 0) != 0))
+        return;
+    kill(-(pid_t)p->pid, signal);
+    if (p->pid_fd >= 0)
+        pidfd_send_signal(p->pid_fd, signal, NULL, 0);
+}
+
+static int wait_for(const struct process *p, siginfo_t *info, int options)
+{
+    int result;
+    do
+        result = p->pid_fd >= 0 ? waitid(P_PIDFD, (id_t)p->pid_fd, info, options)
+                                : waitid(P_PID, (id_t)p->pid, info, options);
+    while (result != 0 && errno == EINTR);
+    return result;
 }
 
 bool process_reap(struct process *p, bool wait, char status[64])
 {
     siginfo_t info = { 0 };
-    int result;
-    do
-        result = waitid(P_PID, (id_t)p->pid, &info, WEXITED | (wait ? 0 : WNOHANG));
-    while (result != 0 && errno == EINTR);
+    int result = wait_for(p, &info, WEXITED | WNOWAIT | (wait ? 0 : WNOHANG));
     if (result == 0 && info.si_pid == 0)
         return false;
-    if (result !=
-        0) /* the host reaps every child, or ignores SIGCHLD: gone, and nobody knows how */
+    if (result == 0) {
+        /* Until it is reaped its group is surely its own: nothing of it stays behind. */
+        kill(-(pid_t)p->pid, SIGKILL);
+        result = wait_for(p, &info, WEXITED);
+    }
+    /* The host reaps every child, or ignores SIGCHLD: gone, and nobody knows how. */
+    if (result != 0)
         snprintf(status, 64, "status unknown");
     else if (info.si_code == CLD_EXITED)
         snprintf(status, 64, "exit status %d", info.si_status);
@@ -235,6 +255,8 @@ void process_flush(struct process *p)
     if (p->channel_closed || p->out_sent == p->out.len) {
         buffer_clear(&p->out);
         p->out_sent = 0;
+        if (p->out.cap > OUT_KEPT) /* one large request must not cost its memory for ever */
+            buffer_finish(&p->out);
     }
     p->wants_write = p->out.len > 0;
 }
@@ -279,20 +301,20 @@ size_t process_read(struct process *p)
     return taken;
 }
 
-void process_hear(struct process *p)
+bool process_hear(struct process *p)
 {
-    for (int i = 0; i < 16 && p->stderr_fd >= 0; i++) {
+    for (int i = 0; i < HEAR_ROUNDS && !p->words_closed; i++) {
         uint8_t *room = buffer_reserve(&p->words, HEAR_AT_ONCE);
         CHECK(room != NULL);
         ssize_t n = read(p->stderr_fd, room, HEAR_AT_ONCE);
         if (n < 0 && errno == EINTR)
             continue;
-        if (n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK))
-            close_fd(&p->stderr_fd);
+        p->words_closed = n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK);
         if (n <= 0)
-            return;
+            return false;
         p->words.len += (size_t)n;
         if (p->words.len > p->words_max)
             buffer_drop(&p->words, p->words.len - p->words_max);
     }
+    return !p->words_closed;
 }

@@ -40,8 +40,10 @@ static enum weir_code take_input(const struct weir_input *in, size_t index, stru
 static enum weir_code take_inputs(const struct weir_input *inputs, size_t count,
                                   struct wire_input **out, struct weir_error *err)
 {
-    if (count > WIRE_INPUTS_MAX || (inputs == NULL && count > 0))
+    if (count > WIRE_INPUTS_MAX)
         return weir_fail(err, WEIR_INVALID, "%zu inputs, the limit is %d", count, WIRE_INPUTS_MAX);
+    if (inputs == NULL && count > 0)
+        return weir_fail(err, WEIR_INVALID, "%zu inputs, but no pointer to them", count);
     struct wire_input *list = mem_new(count + 1, sizeof *list);
     for (size_t i = 0; i < count; i++) {
         enum weir_code code = take_input(&inputs[i], i, &list[i], err);
@@ -139,6 +141,25 @@ enum weir_code typed_request(const struct weir_request *r, uint8_t **out, size_t
     }
     *out = (uint8_t *)buffer_take(&b, out_bytes);
     return WEIR_OK;
+}
+
+void typed_expected(const struct weir_request *r, size_t *outputs, size_t *rows)
+{
+    const struct weir_embed *embed = r->input;
+    const struct weir_tokenize *tokenize = r->input;
+    *outputs = *rows = SIZE_MAX;
+    switch (r->operation) {
+    case WEIR_EMBED:
+        *outputs = 1;
+        *rows = embed->count;
+        break;
+    case WEIR_TOKENIZE:
+        *outputs = 1;
+        *rows = tokenize->count;
+        break;
+    case WEIR_DETOKENIZE: *outputs = tokenize->count; break;
+    default: break;
+    }
 }
 
 static bool read_tokens(struct str payload, struct arena *arena, struct weir_output *out,

@@ -11,9 +11,8 @@
 
 #include <string.h>
 
-#define CLOSE_TURNS_MAX                                                                            \
-    2000 /* of 10 ms: a worker that was killed and does not go is the kernel's */
-#define EVENT_BYTES_MAX  ((size_t)64 * 1024)
+#define CLOSE_WAIT_MS    10
+#define EVENTS_BYTES_MAX ((size_t)16 * 1024 * 1024) /* of one turn, or between two */
 #define ANSWER_BYTES_MAX ((size_t)64 * 1024 * 1024)
 
 /* What the supervisor's callbacks need of a request; freed with its end. */
@@ -22,6 +21,8 @@ struct ticket {
     const struct weir_callbacks *callbacks;
     void *context;
     enum weir_operation operation;
+    size_t outputs_expected, rows_expected; /* SIZE_MAX: any number */
+    size_t outputs;
     struct weir_error spoiled; /* its worker answered nonsense: the request fails */
 };
 
@@ -52,14 +53,16 @@ static void log_to_user(void *context, enum log_level level, const char *line)
         w->log_user(w->log_context, (enum weir_log_level)level, line);
 }
 
-static void event_to_user(void *context, const struct pool_event *e)
+/* Kept until the supervisor has decided: it is told of in the midst of a decision, and who is told
+ * may use the pool. */
+static void keep_event(void *context, const struct pool_event *e)
 {
     struct weir *w = context;
     struct jsonw j;
+    const size_t before = w->events.len;
     if (w->event_user == NULL)
         return;
-    buffer_clear(&w->event);
-    jsonw_init(&j, &w->event);
+    jsonw_init(&j, &w->events);
     jsonw_object(&j);
     jsonw_key(&j, "time_ms"), jsonw_i64(&j, clock_wall_ms());
     jsonw_key(&j, "kind"), jsonw_text(&j, e->kind);
@@ -73,9 +76,27 @@ static void event_to_user(void *context, const struct pool_event *e)
     jsonw_key(&j, "to"), jsonw_text(&j, e->to);
     jsonw_key(&j, "reason"), jsonw_text(&j, e->reason);
     jsonw_end(&j);
-    buffer_u8(&w->event, 0);
-    if (!w->event.failed)
-        w->event_user(w->event_context, (const char *)w->event.data, w->event.len - 1);
+    buffer_u8(&w->events, 0);
+    if (w->events.failed) {
+        w->events.len = before;
+        w->events.failed = false;
+        log_write(&w->log, LOG_WARN, "lib", "an event is lost: more than %zu bytes of them wait",
+                  EVENTS_BYTES_MAX);
+    }
+}
+
+/* What comes meanwhile is for the next step. */
+static void tell_events(struct weir *w)
+{
+    struct buffer told = w->events;
+    buffer_init(&w->events, EVENTS_BYTES_MAX);
+    for (size_t at = 0; at < told.len;) {
+        const char *json = (const char *)told.data + at;
+        const size_t bytes = strlen(json);
+        w->event_user(w->event_context, json, bytes);
+        at += bytes + 1;
+    }
+    buffer_finish(&told);
 }
 
 static enum weir_code take_limits(const struct weir_options *o, struct limits *out,
@@ -95,6 +116,11 @@ static enum weir_code check_options(const struct weir_options *o, struct weir_er
     if (o == NULL || o->size != sizeof *o)
         return weir_fail(err, WEIR_INVALID, "weir_options: size is %zu, this library's is %zu",
                          o != NULL ? o->size : 0, sizeof *o);
+    if (o->idle_ms < 0 || o->idle_ms > INT32_MAX || o->idle_label_ms < 0 ||
+        o->idle_label_ms > INT32_MAX)
+        return weir_fail(err, WEIR_INVALID,
+                         "idle_ms is %lld and idle_label_ms %lld, each may be 0 to %d",
+                         (long long)o->idle_ms, (long long)o->idle_label_ms, INT32_MAX);
     if (o->memory_percent > 100)
         return weir_fail(err, WEIR_INVALID, "memory is %u %% of the machine, the limit is 100",
                          o->memory_percent);
@@ -103,22 +129,32 @@ static enum weir_code check_options(const struct weir_options *o, struct weir_er
     return WEIR_OK;
 }
 
-static void take_defaults(struct weir *w, const struct weir_options *o)
+static enum weir_code take_defaults(const struct weir_options *o, struct model_settings *out,
+                                    struct weir_error *err)
 {
     int64_t idle_ms = o->idle_ms > 0 ? o->idle_ms : 60000;
     int64_t label_ms = o->idle_label_ms > 0 ? o->idle_label_ms : 30000;
-    w->defaults = (struct model_settings){
+    *out = (struct model_settings){
         .max_workers = o->max_workers > 0 ? o->max_workers : 4,
         .min_workers = o->min_workers,
         .idle_ms = idle_ms,
         .idle_label_ms = o->idle_label_ms == 0 && label_ms > idle_ms ? idle_ms : label_ms,
     };
+    if (out->max_workers > WORKERS_MOST || out->min_workers > out->max_workers)
+        return weir_fail(err, WEIR_INVALID, "min_workers is %u and max_workers %u, the limit is %d",
+                         out->min_workers, out->max_workers, WORKERS_MOST);
+    if (out->idle_label_ms > out->idle_ms)
+        return weir_fail(err, WEIR_INVALID, "idle_label_ms is %lld, more than idle_ms, %lld",
+                         (long long)out->idle_label_ms, (long long)out->idle_ms);
+    return WEIR_OK;
 }
 
 struct weir *weir_open(const struct weir_options *o, struct weir_error *err)
 {
     struct limits limits;
-    if (check_options(o, err) != WEIR_OK || take_limits(o, &limits, err) != WEIR_OK)
+    struct model_settings defaults;
+    if (check_options(o, err) != WEIR_OK || take_limits(o, &limits, err) != WEIR_OK ||
+        take_defaults(o, &defaults, err) != WEIR_OK)
         return NULL;
     struct weir *w = mem_new(1, sizeof *w);
     w->log_user = o->log;
@@ -131,8 +167,8 @@ struct weir *weir_open(const struct weir_options *o, struct weir_error *err)
     w->timer_ms = INT64_MAX;
     if (o->worker != NULL)
         w->worker_folder = mem_copy_text(o->worker, strlen(o->worker));
-    take_defaults(w, o);
-    buffer_init(&w->event, EVENT_BYTES_MAX);
+    w->defaults = defaults;
+    buffer_init(&w->events, EVENTS_BYTES_MAX);
     buffer_init(&w->answer, ANSWER_BYTES_MAX);
     arena_init(&w->scratch, WIRE_PAYLOAD_MAX * 2);
     world_init(w);
@@ -145,7 +181,7 @@ struct weir *weir_open(const struct weir_options *o, struct weir_error *err)
                                      .memory_percent = o->memory_percent,
                                      .threads = o->threads > 0 ? o->threads : machine_cores(),
                                      .log = &w->log,
-                                     .on_event = event_to_user,
+                                     .on_event = keep_event,
                                      .event_context = w };
     w->supervisor = supervisor_create(&so, &w->world, clock_ms());
     return w;
@@ -159,18 +195,22 @@ void weir_close(struct weir *w)
     if (w->supervisor != NULL) {
         supervisor_clock(w->supervisor, clock_ms());
         supervisor_drain(w->supervisor, 0);
-        for (int i = 0; i < CLOSE_TURNS_MAX; i++) {
-            w->stepping = true;
+        w->stepping = true;
+        for (;;) {
+            struct weir_error err;
             supervisor_turn(w->supervisor, clock_ms());
+            tell_events(w);
             world_kill_all(w);
             if (supervisor_drained(w->supervisor))
                 break;
-            world_wait(w, 10);
+            /* Without an end of its own: a worker that was killed and does not go waits in the
+             * kernel, and its pages are in use until it comes back. */
+            CHECK(world_wait(w, CLOSE_WAIT_MS, &err) == WEIR_OK);
         }
         supervisor_destroy(w->supervisor);
     }
     world_close(w);
-    buffer_finish(&w->event);
+    buffer_finish(&w->events);
     buffer_finish(&w->answer);
     arena_finish(&w->scratch);
     mem_free(w->worker_folder);
@@ -183,11 +223,22 @@ static void on_output(void *context, uint64_t id, struct str payload)
     struct weir_output out;
     if (t->spoiled.code != WEIR_OK)
         return;
+    if (t->outputs == t->outputs_expected) {
+        weir_fail(&t->spoiled, WEIR_MODEL_FAILED, "its worker gave more than %zu answers",
+                  t->outputs_expected);
+        return;
+    }
     arena_clear(&t->w->scratch);
     if (!typed_output(t->operation, payload, &t->w->scratch, &out, &t->spoiled)) {
         t->spoiled.code = WEIR_MODEL_FAILED;
         return;
     }
+    if (t->rows_expected != SIZE_MAX && out.rows != t->rows_expected) {
+        weir_fail(&t->spoiled, WEIR_MODEL_FAILED, "its worker answered %zu rows for %zu inputs",
+                  out.rows, t->rows_expected);
+        return;
+    }
+    t->outputs++;
     if (t->callbacks->on_output != NULL)
         t->callbacks->on_output(t->context, id, &out);
 }
@@ -204,6 +255,10 @@ static void on_end(void *context, uint64_t id, const struct weir_error *error,
                    int64_t total_ms)
 {
     struct ticket *t = context;
+    if (error->code == WEIR_OK && t->spoiled.code == WEIR_OK && t->outputs_expected != SIZE_MAX &&
+        t->outputs < t->outputs_expected)
+        weir_fail(&t->spoiled, WEIR_MODEL_FAILED, "its worker gave %zu of %zu answers", t->outputs,
+                  t->outputs_expected);
     struct weir_end end = { .size = sizeof end,
                             .error = t->spoiled.code != WEIR_OK ? t->spoiled : *error,
                             .input_tokens = input_tokens,
@@ -246,12 +301,13 @@ uint64_t weir_submit(struct weir *w, const struct weir_request *r, struct weir_e
     t->callbacks = r->callbacks;
     t->context = r->context;
     t->operation = r->operation;
+    typed_expected(r, &t->outputs_expected, &t->rows_expected);
     struct submission s = { .model = r->model,
                             .capability = r->capability,
                             .operation = r->operation,
                             .priority = priorities[r->priority],
                             .own_credit = (r->flags & WEIR_FLAG_OWN_CREDIT) != 0,
-                            .deadline_ms = r->deadline_ms,
+                            .deadline_ms = r->deadline_ms < INT32_MAX ? r->deadline_ms : INT32_MAX,
                             .affinity = r->affinity,
                             .payload = payload,
                             .payload_bytes = bytes,
@@ -292,11 +348,12 @@ enum weir_code weir_step(struct weir *w, int timeout_ms, struct weir_error *err)
     if (w->stepping)
         return weir_fail(err, WEIR_INVALID, "weir_step was called from within a callback");
     w->stepping = true;
-    world_wait(w, timeout_ms);
+    enum weir_code code = world_wait(w, timeout_ms, err);
     int64_t next = supervisor_turn(w->supervisor, clock_ms());
+    tell_events(w);
     world_arm(w, next);
     if (supervisor_is_dirty(w->supervisor))
         world_wake(w);
     w->stepping = false;
-    return WEIR_OK;
+    return code;
 }

@@ -1,8 +1,6 @@
 /* The eight functions, driving real processes of weir-worker-fake. */
-#include "weir/weir.h"
-
 #include "base/check.h"
-#include "base/mem.h"
+#include "lib/test_pool.h"
 
 #include <poll.h>
 #include <setjmp.h>
@@ -12,103 +10,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-struct outcome {
-    int outputs, ends;
-    enum weir_code code;
-    char error[220];
-    size_t rows, dim;
-    float first;
-    uint64_t tokens;
-    char text[4096];
-    int hold; /* outputs taken without giving credit back */
-};
-
-static struct weir *pool;
-static char events[1 << 20];
-static size_t events_len;
-
-static void on_event(void *context, const char *json, size_t bytes)
-{
-    (void)context;
-    if (events_len + bytes + 2 > sizeof events)
-        return;
-    memcpy(events + events_len, json, bytes);
-    events_len += bytes;
-    events[events_len++] = '\n';
-    events[events_len] = '\0';
-}
-
-static void on_output(void *context, uint64_t id, const struct weir_output *output)
-{
-    struct outcome *o = context;
-    (void)id;
-    assert_int_equal(o->ends, 0);
-    o->outputs++;
-    o->rows = output->rows;
-    o->dim = output->dim;
-    if (output->rows > 0 && output->dim > 0)
-        o->first = output->vectors[0];
-    if (output->text != NULL && strlen(o->text) + output->bytes < sizeof o->text)
-        strncat(o->text, output->text, output->bytes);
-}
-
-static void on_end(void *context, uint64_t id, const struct weir_end *end)
-{
-    struct outcome *o = context;
-    (void)id;
-    o->ends++;
-    o->code = end->error.code;
-    o->tokens = end->input_tokens;
-    snprintf(o->error, sizeof o->error, "%s", end->error.text);
-}
-
-static const struct weir_callbacks callbacks = { .size = sizeof callbacks,
-                                                 .on_output = on_output,
-                                                 .on_end = on_end };
-
-static void open_pool(void)
-{
-    struct weir_error err;
-    struct weir_options o = { .size = sizeof o,
-                              .worker = WEIR_BIN,
-                              .on_event = on_event,
-                              .memory_bytes = UINT64_C(1) << 30 };
-    events_len = 0;
-    events[0] = '\0';
-    pool = weir_open(&o, &err);
-    assert_non_null(pool);
-}
-
-static void add_model(const char *name, const char *path)
-{
-    struct weir_error err;
-    const char *answer;
-    char json[512];
-    int n = snprintf(json, sizeof json, "{\"op\":\"register\",\"name\":\"%s\",\"path\":\"%s\"}",
-                     name, path);
-    enum weir_code code = weir_control(pool, json, (size_t)n, &answer, NULL, &err);
-    if (code != WEIR_OK)
-        fail_msg("register: %s", err.text);
-}
-
-static uint64_t embed(const char *model, const char *text, struct outcome *o,
-                      struct weir_error *err)
-{
-    struct weir_input in = {
-        .size = sizeof in, .kind = WEIR_INPUT_TEXT, .data = text, .bytes = strlen(text)
-    };
-    struct weir_embed e = { .size = sizeof e, .inputs = &in, .count = 1 };
-    return weir_submit(pool,
-                       &(struct weir_request){ .size = sizeof(struct weir_request),
-                                               .capability = WEIR_TEXT_EMBEDDING,
-                                               .operation = WEIR_EMBED,
-                                               .model = model,
-                                               .callbacks = &callbacks,
-                                               .context = o,
-                                               .input = &e },
-                       err);
-}
 
 static uint64_t generate(const char *model, const char *text, uint32_t flags, struct outcome *o)
 {
@@ -134,27 +35,12 @@ static uint64_t generate(const char *model, const char *text, uint32_t flags, st
     return id;
 }
 
-/* Steps until `count` outcomes have ended, at most for `seconds`. */
-static void run(const struct outcome *o, size_t count, int seconds)
-{
-    struct weir_error err;
-    for (int i = 0; i < seconds * 100; i++) {
-        size_t ended = 0;
-        for (size_t k = 0; k < count; k++)
-            ended += o[k].ends > 0;
-        if (ended == count)
-            return;
-        assert_int_equal(weir_step(pool, 10, &err), WEIR_OK);
-    }
-    fail_msg("not all of %zu requests ended within %d s", count, seconds);
-}
-
 static void test_first_request_starts_a_worker_and_is_answered(void **state)
 {
     (void)state;
     struct outcome o[3] = { 0 };
     struct weir_error err;
-    open_pool();
+    open_pool(WEIR_BIN, (struct weir_options){ 0 });
     add_model("m", "fake:text_embedding?dim=16");
     for (size_t i = 0; i < 3; i++)
         assert_true(embed("m", i == 1 ? "other" : "hello world", &o[i], &err) != 0);
@@ -175,7 +61,7 @@ static void test_unknown_model_is_refused_at_once(void **state)
     (void)state;
     struct outcome o = { 0 };
     struct weir_error err;
-    open_pool();
+    open_pool(WEIR_BIN, (struct weir_options){ 0 });
     assert_int_equal(embed("nobody", "x", &o, &err), 0);
     assert_int_equal(err.code, WEIR_NO_SUCH_MODEL);
     weir_close(pool);
@@ -187,7 +73,7 @@ static void test_close_ends_what_is_left(void **state)
     (void)state;
     struct outcome o = { 0 };
     struct weir_error err;
-    open_pool();
+    open_pool(WEIR_BIN, (struct weir_options){ 0 });
     add_model("m", "fake:text_embedding?step=60s");
     assert_true(embed("m", "x", &o, &err) != 0);
     for (int i = 0; i < 20; i++)
@@ -203,7 +89,7 @@ static void test_failed_load_says_why_and_leaves_nothing(void **state)
     struct outcome o[2] = { 0 };
     struct weir_error err;
     const char *answer;
-    open_pool();
+    open_pool(WEIR_BIN, (struct weir_options){ 0 });
     add_model("m", "fake:text_embedding?load_fail=boom");
     embed("m", "a", &o[0], &err);
     embed("m", "b", &o[1], &err);
@@ -229,7 +115,7 @@ static void test_stream_has_credit(void **state)
     (void)state;
     struct outcome o = { 0 };
     struct weir_error err;
-    open_pool();
+    open_pool(WEIR_BIN, (struct weir_options){ 0 });
     add_model("t", "fake:text_to_text?script=yes");
     uint64_t id = generate("t", "!tokens 200 0ms", WEIR_FLAG_OWN_CREDIT, &o);
     for (int i = 0; i < 100; i++)
@@ -251,7 +137,7 @@ static void test_stream_without_own_credit_flows(void **state)
 {
     (void)state;
     struct outcome o = { 0 };
-    open_pool();
+    open_pool(WEIR_BIN, (struct weir_options){ 0 });
     add_model("t", "fake:text_to_text?script=yes");
     generate("t", "!tokens 500 0ms", 0, &o);
     run(&o, 1, 20);
@@ -265,7 +151,7 @@ static void test_cancel_stops_a_running_request(void **state)
     (void)state;
     struct outcome o[2] = { 0 };
     struct weir_error err;
-    open_pool();
+    open_pool(WEIR_BIN, (struct weir_options){ 0 });
     add_model("m", "fake:text_embedding?step=50ms&steps=2000");
     uint64_t id = embed("m", "x", &o[0], &err);
     for (int i = 0; i < 50; i++)
@@ -282,7 +168,7 @@ static void test_crash_is_retried_then_quarantined(void **state)
     (void)state;
     struct outcome o[2] = { 0 };
     struct weir_error err;
-    open_pool();
+    open_pool(WEIR_BIN, (struct weir_options){ 0 });
     add_model("m", "fake:text_embedding?script=yes");
     embed("m", "!crash", &o[0], &err);
     run(o, 1, 20);
@@ -297,7 +183,7 @@ static void test_fd_is_readable_after_submit_and_by_timer(void **state)
     (void)state;
     struct outcome o = { 0 };
     struct weir_error err;
-    open_pool();
+    open_pool(WEIR_BIN, (struct weir_options){ 0 });
     add_model("m", "fake:text_embedding?load=100ms");
     while (weir_step(pool, 0, &err), poll(&(struct pollfd){ weir_fd(pool), POLLIN, 0 }, 1, 0) > 0)
         ;
@@ -309,6 +195,44 @@ static void test_fd_is_readable_after_submit_and_by_timer(void **state)
         weir_step(pool, 0, &err);
     }
     assert_int_equal(o.code, WEIR_OK);
+    weir_close(pool);
+}
+
+static int events_told, steps_refused;
+
+/* A caller may use the pool from within an event; only step and close are not for it. */
+static void use_pool_on_event(void *context, const char *json, size_t bytes)
+{
+    struct weir_error err;
+    const char *answer;
+    char copy[1024];
+    (void)context;
+    assert_true(bytes < sizeof copy);
+    memcpy(copy, json, bytes + 1);
+    events_told++;
+    if (events_told == 1) {
+        add_model("b", "fake:text_embedding");
+        add_model("c", "fake:text_embedding");
+    }
+    assert_int_equal(weir_control(pool, "{\"op\":\"status\"}", 15, &answer, NULL, &err), WEIR_OK);
+    steps_refused += weir_step(pool, 0, &err) != WEIR_OK;
+    assert_string_equal(json, copy);
+}
+
+static void test_events_may_use_the_pool(void **state)
+{
+    (void)state;
+    struct weir_error err;
+    const char *answer;
+    static const char json[] = "{\"op\":\"register\",\"name\":\"a\",\"path\":\"fake:vision\"}";
+    events_told = steps_refused = 0;
+    open_pool(WEIR_BIN, (struct weir_options){ .on_event = use_pool_on_event });
+    assert_int_equal(weir_control(pool, json, strlen(json), &answer, NULL, &err), WEIR_OK);
+    assert_string_equal(answer, "{\"ok\":true}");
+    for (int i = 0; i < 500 && events_told < 6; i++) /* three registered, three inspected */
+        assert_int_equal(weir_step(pool, 10, &err), WEIR_OK);
+    assert_int_equal(events_told, 6);
+    assert_int_equal(steps_refused, 6);
     weir_close(pool);
 }
 
@@ -327,7 +251,7 @@ static void test_control_refuses_what_it_does_not_know(void **state)
                                        "{\"op\":\"register\",\"name\":\"a b\",\"path\":\"/x\"}",
                                        "{\"op\":\"register\",\"name\":\"a\",\"max_workers\":-1}",
                                        "{\"op\":\"unload\",\"name\":\"a\"}" };
-    open_pool();
+    open_pool(WEIR_BIN, (struct weir_options){ 0 });
     for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
         assert_int_not_equal(weir_control(pool, bad[i], strlen(bad[i]), &answer, NULL, &err),
                              WEIR_OK);
@@ -350,6 +274,51 @@ static void test_open_refuses_a_wrong_size_and_unknown_limits(void **state)
     assert_non_null(strstr(err.text, "no_such_limit"));
 }
 
+static void test_open_refuses_numbers_out_of_range(void **state)
+{
+    (void)state;
+    const struct weir_options bad[] = {
+        {.idle_ms = -1         },
+        { .idle_ms = INT64_MAX },
+        { .idle_label_ms = -5  },
+        { .max_workers = 1025  },
+        { .min_workers = 5,      .max_workers = 4 },
+        { .min_workers = 5                    },
+        { .idle_ms = 1000,  .idle_label_ms = 1001 },
+        { .threads = 4097},
+        { .memory_percent = 101      }
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
+        struct weir_error err;
+        struct weir_options o = bad[i];
+        o.size = sizeof o;
+        assert_null(weir_open(&o, &err));
+        assert_int_equal(err.code, WEIR_INVALID);
+    }
+}
+
+static void test_a_deadline_without_end_is_no_deadline_in_the_past(void **state)
+{
+    (void)state;
+    struct outcome o = { 0 };
+    struct weir_error err;
+    struct weir_embed e = { .size = sizeof e };
+    struct weir_request r = { .size = sizeof r,
+                              .capability = WEIR_TEXT_EMBEDDING,
+                              .operation = WEIR_EMBED,
+                              .model = "m",
+                              .deadline_ms = INT64_MAX,
+                              .callbacks = &callbacks,
+                              .context = &o,
+                              .input = &e };
+    open_pool(WEIR_BIN, (struct weir_options){ 0 });
+    add_model("m", "fake:text_embedding");
+    assert_true(weir_submit(pool, &r, &err) != 0);
+    run(&o, 1, 20);
+    assert_int_equal(o.code, WEIR_OK);
+    weir_close(pool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -362,8 +331,11 @@ int main(void)
         cmocka_unit_test(test_cancel_stops_a_running_request),
         cmocka_unit_test(test_crash_is_retried_then_quarantined),
         cmocka_unit_test(test_fd_is_readable_after_submit_and_by_timer),
+        cmocka_unit_test(test_events_may_use_the_pool),
         cmocka_unit_test(test_control_refuses_what_it_does_not_know),
         cmocka_unit_test(test_open_refuses_a_wrong_size_and_unknown_limits),
+        cmocka_unit_test(test_open_refuses_numbers_out_of_range),
+        cmocka_unit_test(test_a_deadline_without_end_is_no_deadline_in_the_past),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,6 +16,9 @@
 #include <unistd.h>
 
 #define EVENTS_AT_ONCE 64
+/* Rounds of reading what a process left behind: more than a socket or a pipe holds, and an end to
+ * it where something that it left behind goes on writing. */
+#define LAST_ROUNDS    16
 
 /* What an epoll event is about: the upper half of its data; the lower is a process id. */
 enum source { SOURCE_TIMER, SOURCE_WAKE, SOURCE_CHANNEL, SOURCE_WORDS, SOURCE_DEATH };
@@ -24,6 +27,22 @@ static bool watch(struct weir *w, int fd, enum source source, uint32_t id, uint3
 {
     struct epoll_event e = { .events = events, .data.u64 = (uint64_t)source << 32 | id };
     return epoll_ctl(w->epoll, how, fd, &e) == 0;
+}
+
+/* Said aloud: closing is not enough where a child of the host has copies of our descriptors, and
+ * one that is ready for ever would keep weir_fd readable for ever. */
+static void forget(struct weir *w, int fd)
+{
+    epoll_ctl(w->epoll, EPOLL_CTL_DEL, fd, NULL);
+}
+
+static void forget_process(struct weir *w, struct process *p)
+{
+    forget(w, p->socket);
+    forget(w, p->stderr_fd);
+    forget(w, p->pid_fd);
+    map_remove(&w->processes, map_id(&p->key));
+    process_free(p);
 }
 
 static struct process *find(struct weir *w, uint32_t id)
@@ -38,7 +57,7 @@ static void rewatch(struct weir *w, struct process *p)
 {
     uint32_t id = (uint32_t)p->key;
     if (p->channel_closed)
-        epoll_ctl(w->epoll, EPOLL_CTL_DEL, p->socket, NULL);
+        forget(w, p->socket);
     else
         watch(w, p->socket, SOURCE_CHANNEL, id, EPOLLIN | (p->wants_write ? EPOLLOUT : 0u),
               EPOLL_CTL_MOD);
@@ -76,8 +95,7 @@ static enum weir_code on_spawn(void *context, enum spawn_kind kind, uint32_t id,
         weir_fail_os(err, WEIR_LOAD_FAILED, errno, "cannot watch a new worker");
         process_kill(p, true);
         process_reap(p, true, status);
-        map_remove(&w->processes, map_id(&p->key));
-        process_free(p);
+        forget_process(w, p);
         return WEIR_LOAD_FAILED;
     }
     return WEIR_OK;
@@ -253,13 +271,13 @@ static void on_death(struct weir *w, struct process *p)
     if (!process_reap(p, false, status))
         return;
     /* What it said before it went is still in the socket. */
-    while (process_read(p) > 0)
+    for (int i = 0; i < LAST_ROUNDS && process_read(p) > 0; i++)
         hand_over_frames(w, p);
-    process_hear(p);
+    for (int i = 0; i < LAST_ROUNDS && process_hear(p); i++)
+        continue;
     buffer_u8(&p->words, 0);
     supervisor_on_exit(w->supervisor, (uint32_t)p->key, status, (const char *)p->words.data);
-    map_remove(&w->processes, map_id(&p->key));
-    process_free(p); /* closing its descriptors takes them out of the epoll set */
+    forget_process(w, p);
 }
 
 static void on_event(struct weir *w, const struct epoll_event *e)
@@ -283,21 +301,27 @@ static void on_event(struct weir *w, const struct epoll_event *e)
         on_channel(w, p, e->events);
     } else if (source == SOURCE_DEATH) {
         on_death(w, p);
-    } else if (p->stderr_fd >= 0) {
+    } else {
         process_hear(p);
+        if (p->words_closed)
+            forget(w, p->stderr_fd);
     }
 }
 
-void world_wait(struct weir *w, int timeout_ms)
+enum weir_code world_wait(struct weir *w, int timeout_ms, struct weir_error *err)
 {
     struct epoll_event events[EVENTS_AT_ONCE];
     int n = epoll_wait(w->epoll, events, EVENTS_AT_ONCE, timeout_ms);
+    if (n < 0 && errno != EINTR)
+        return weir_fail_os(err, WEIR_INTERNAL, errno, "cannot wait on the pool's descriptor %d",
+                            w->epoll);
     supervisor_clock(w->supervisor, clock_ms());
     for (int i = 0; i < n; i++)
         on_event(w, &events[i]);
     size_t cursor = 0;
     for (struct process *p; (p = map_next(&w->processes, &cursor)) != NULL;)
         report_problem(w, p);
+    return WEIR_OK;
 }
 
 void world_kill_all(struct weir *w)

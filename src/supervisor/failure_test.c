@@ -257,6 +257,7 @@ static void a_worker_that_ignores_a_cancel_is_lost(void **state)
     test_register(t, "m", 100, 10, ONE);
     const struct test_request *r = test_submit(t, "m", "s", 0);
     test_run_until(t, 200 * SECOND);
+    supervisor_clock(t->supervisor, 200 * SECOND);
     assert_true(supervisor_cancel(t->supervisor, r->id));
     test_run_until(t, 229 * SECOND);
     assert_ended(r, WEIR_CANCELLED);

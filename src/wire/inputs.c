@@ -11,7 +11,7 @@ void inputs_write(struct buffer *out, const struct wire_input *inputs, size_t co
     }
 }
 
-size_t inputs_read(struct reader *in, struct arena *arena, size_t count_max,
+size_t inputs_read(struct reader *in, struct arena *arena, unsigned kinds, size_t count_max,
                    const struct wire_input **out)
 {
     const size_t count = reader_u32(in);
@@ -36,6 +36,8 @@ size_t inputs_read(struct reader *in, struct arena *arena, size_t count_max,
         inputs[i].data = reader_str(in);
         if (inputs[i].kind >= WIRE_INPUT_KINDS)
             reader_fail(in, "kind of an input out of range");
+        else if ((kinds & 1u << inputs[i].kind) == 0)
+            reader_fail(in, "an input of another kind than belongs here");
         else if (inputs[i].kind == WIRE_IDS && inputs[i].data.len % sizeof(int32_t) != 0)
             reader_fail(in, "length of an input of ids out of range");
         if (!reader_ok(in))

@@ -24,11 +24,7 @@ bool text_embedding_request_read(struct str payload, struct arena *arena,
     if (truncate > 1)
         reader_fail(&r, "truncate out of range");
     read.dimensions = reader_u32(&r);
-    read.count = inputs_read(&r, arena, WIRE_INPUTS_MAX, &read.inputs);
-    for (size_t i = 0; i < read.count; i++) {
-        if (read.inputs[i].kind == WIRE_IMAGE)
-            reader_fail(&r, "an image where a text or ids belong");
-    }
+    read.count = inputs_read(&r, arena, WIRE_TEXTS, WIRE_INPUTS_MAX, &read.inputs);
     if (!reader_done(&r, err))
         return false;
     *out = read;

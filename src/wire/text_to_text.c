@@ -12,10 +12,8 @@ bool generate_request_read(struct str payload, struct arena *arena, struct gener
     struct reader r = reader_of(payload.data, payload.len);
     struct generate_request read = { .tokens_max = reader_u32(&r) };
     const struct wire_input *prompt = NULL;
-    if (inputs_read(&r, arena, 1, &prompt) != 1)
+    if (inputs_read(&r, arena, WIRE_TEXTS, 1, &prompt) != 1)
         reader_fail(&r, "number of prompts is not one");
-    else if (prompt->kind == WIRE_IMAGE)
-        reader_fail(&r, "kind of the prompt out of range");
     if (!reader_done(&r, err))
         return false;
     read.prompt = *prompt;

@@ -18,11 +18,7 @@ bool tokens_request_read(struct str payload, struct arena *arena, struct tokens_
     struct tokens_request read = { .add_special_tokens = add_special == 1 };
     if (add_special > 1)
         reader_fail(&r, "add_special_tokens out of range");
-    read.count = inputs_read(&r, arena, WIRE_INPUTS_MAX, &read.inputs);
-    for (size_t i = 0; i < read.count; i++) {
-        if (read.inputs[i].kind == WIRE_IMAGE)
-            reader_fail(&r, "an image where a text or ids belong");
-    }
+    read.count = inputs_read(&r, arena, WIRE_TEXTS, WIRE_INPUTS_MAX, &read.inputs);
     if (!reader_done(&r, err))
         return false;
     *out = read;

@@ -12,7 +12,8 @@ static bool is_space(char c)
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-struct str answer_word(struct str *rest)
+/* The next word of *rest, which moves behind it; empty at the end. */
+static struct str next_word(struct str *rest)
 {
     size_t start = 0;
     while (start < rest->len && is_space(rest->data[start]))
@@ -28,7 +29,7 @@ struct str answer_word(struct str *rest)
 size_t answer_words(struct str text)
 {
     size_t count = 0;
-    while (answer_word(&text).len > 0)
+    while (next_word(&text).len > 0)
         count++;
     return count;
 }
@@ -50,7 +51,7 @@ static struct str first_tokens(const struct wire_input *input, uint32_t tokens)
     if (input->kind == WIRE_IDS)
         return (struct str){ data.data, tokens * sizeof(int32_t) };
     for (uint32_t i = 0; i < tokens; i++)
-        (void)answer_word(&data);
+        (void)next_word(&data);
     return (struct str){ input->data.data, input->data.len - data.len };
 }
 
@@ -67,7 +68,7 @@ void answer_tokenize(struct buffer *out, struct str text)
 {
     tokens_row_begin(out, (uint32_t)answer_words(text));
     for (;;) {
-        const struct str word = answer_word(&text);
+        const struct str word = next_word(&text);
         if (word.len == 0)
             break;
         tokens_row_add(out, (int32_t)(str_hash(word) % VOCABULARY), word);
@@ -90,7 +91,7 @@ const struct str *answer_reversed(struct arena *arena, struct str text, size_t *
     if (!reversed)
         return NULL;
     for (size_t i = 0; i < words; i++)
-        reversed[words - 1 - i] = answer_word(&text);
+        reversed[words - 1 - i] = next_word(&text);
     *count = words;
     return reversed;
 }

@@ -11,8 +11,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The next word of *rest, which moves behind it; empty at the end. */
-struct str answer_word(struct str *rest);
 size_t answer_words(struct str text);
 
 /* Tokens of an input: its words, at least 1; of ids their number. */

@@ -73,26 +73,29 @@ static enum weir_code run_register(struct weir *w, json_t *o, struct jsonw *out,
     return code;
 }
 
-static enum weir_code run_unregister(struct weir *w, json_t *o, struct jsonw *out,
-                                     struct weir_error *err)
+/* The operations that do one thing to one model. */
+static enum weir_code run_by_name(struct weir *w, json_t *o, struct jsonw *out,
+                                  enum weir_code (*act)(struct supervisor *s, const char *name,
+                                                        struct weir_error *err),
+                                  struct weir_error *err)
 {
     const char *name;
-    if (get_text(o, "name", &name, err) != WEIR_OK ||
-        supervisor_unregister(w->supervisor, name, err) != WEIR_OK)
+    if (get_text(o, "name", &name, err) != WEIR_OK || act(w->supervisor, name, err) != WEIR_OK)
         return err->code;
     write_ok(out);
     return WEIR_OK;
 }
 
+static enum weir_code run_unregister(struct weir *w, json_t *o, struct jsonw *out,
+                                     struct weir_error *err)
+{
+    return run_by_name(w, o, out, supervisor_unregister, err);
+}
+
 static enum weir_code run_unload(struct weir *w, json_t *o, struct jsonw *out,
                                  struct weir_error *err)
 {
-    const char *name;
-    if (get_text(o, "name", &name, err) != WEIR_OK ||
-        supervisor_unload(w->supervisor, name, err) != WEIR_OK)
-        return err->code;
-    write_ok(out);
-    return WEIR_OK;
+    return run_by_name(w, o, out, supervisor_unload, err);
 }
 
 static enum weir_code run_status(struct weir *w, json_t *o, struct jsonw *out,

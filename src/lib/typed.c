@@ -1,4 +1,5 @@
 /* typed.c — the typed requests of weir.h to payload bytes, and payload bytes to typed outputs. */
+#include "base/capability.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/size.h"
@@ -58,14 +59,9 @@ static enum weir_code take_inputs(const struct weir_input *inputs, size_t count,
 
 static enum weir_code wrong_struct(const struct weir_request *r, struct weir_error *err)
 {
-    static const char *const words[] = {
-#define X(NAME, name) #name,
-        WEIR_OPERATIONS(X)
-#undef X
-    };
     return weir_fail(err, WEIR_INVALID,
                      "the input of a request to %s is missing or of another size",
-                     words[r->operation]);
+                     operation_name(r->operation));
 }
 
 static enum weir_code write_embed(const struct weir_request *r, struct buffer *out,

@@ -1,6 +1,7 @@
 /* weir.c — the eight functions of weir.h. */
 #include "weir/weir.h"
 
+#include "base/capability.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -33,12 +34,7 @@ const char *weir_code_name(enum weir_code code)
 
 const char *weir_capability_name(enum weir_capability capability)
 {
-    static const char *const names[] = {
-#define X(NAME, name) #name,
-        WEIR_CAPABILITIES(X)
-#undef X
-    };
-    return (unsigned)capability < WEIR_CAPABILITY_COUNT ? names[capability] : "unknown";
+    return capability_name(capability);
 }
 
 const char *weir_version(void)

@@ -5,6 +5,7 @@
  * nothing. */
 #include "supervisor/state.h"
 
+#include "base/capability.h"
 #include "base/check.h"
 #include "base/mem.h"
 
@@ -75,16 +76,11 @@ struct child *child_create(struct supervisor *s, struct model *m, const struct c
                                         .to = child_state_name(SPAWNING),
                                         .reason = "granted" });
 
-    static const char *const words[] = {
-#define X(NAME, name) #name,
-        WEIR_CAPABILITIES(X)
-#undef X
-    };
     unsigned first = 0;
     while (first + 1 < WEIR_CAPABILITY_COUNT && (m->plan.capabilities & 1u << first) == 0)
         first++;
     char title[256];
-    snprintf(title, sizeof title, "weir:%s:%s:%u", words[first], m->name, c->id);
+    snprintf(title, sizeof title, "weir:%s:%s:%u", capability_name(first), m->name, c->id);
     struct spawn_spec spec = { .program = m->settings.program, .title = title, .path = m->path };
     struct weir_error err;
     s->totals.decisions++;

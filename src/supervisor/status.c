@@ -1,20 +1,15 @@
 /* status.c — the pool as JSON, for people and monitors. */
 #include "supervisor/state.h"
 
-#include "weir/capability.h"
+#include "base/capability.h"
 
 static void write_capabilities(struct jsonw *out, const struct model *m)
 {
-    static const char *const words[] = {
-#define X(NAME, name) #name,
-        WEIR_CAPABILITIES(X)
-#undef X
-    };
     jsonw_key(out, "capabilities");
     jsonw_array(out);
     for (unsigned i = 0; i < WEIR_CAPABILITY_COUNT; i++)
         if (m->inspection == INSPECTION_DONE && (m->plan.capabilities & 1u << i) != 0)
-            jsonw_text(out, words[i]);
+            jsonw_text(out, capability_name(i));
     jsonw_end(out);
 }
 

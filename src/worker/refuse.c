@@ -1,22 +1,6 @@
 #include "worker/refuse.h"
 
-#include "base/check.h"
-
-#include "weir/capability.h"
-
-static const char *const capability_names[] = {
-#define X(NAME, name) [WEIR_##NAME] = #name,
-    WEIR_CAPABILITIES(X)
-#undef X
-};
-_Static_assert(ARRAY_COUNT(capability_names) == WEIR_CAPABILITY_COUNT, "one name a capability");
-
-static const char *const operation_names[] = {
-#define X(NAME, name) [WEIR_##NAME] = #name,
-    WEIR_OPERATIONS(X)
-#undef X
-};
-_Static_assert(ARRAY_COUNT(operation_names) == WEIR_OPERATION_COUNT, "one name an operation");
+#include "base/capability.h"
 
 static enum weir_code at_input(size_t index, enum weir_code code, struct weir_error *err)
 {
@@ -27,9 +11,8 @@ static enum weir_code at_input(size_t index, enum weir_code code, struct weir_er
 
 enum weir_code refuse_operation(unsigned capability, unsigned operation, struct weir_error *err)
 {
-    CHECK(capability < WEIR_CAPABILITY_COUNT && operation < WEIR_OPERATION_COUNT);
     return weir_fail(err, WEIR_UNSUPPORTED, "this model does not offer '%s' of '%s'",
-                     operation_names[operation], capability_names[capability]);
+                     operation_name(operation), capability_name(capability));
 }
 
 enum weir_code refuse_empty(size_t index, struct weir_error *err)

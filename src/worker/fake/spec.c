@@ -1,5 +1,6 @@
 #include "worker/fake/spec.h"
 
+#include "base/capability.h"
 #include "base/check.h"
 #include "base/size.h"
 #include "base/str.h"
@@ -52,13 +53,6 @@ static const struct option {
     { "script",          AT(script),          KIND_YES,      0             },
 #undef AT
 };
-
-static const char *const capability_names[] = {
-#define X(NAME, name) [WEIR_##NAME] = #name,
-    WEIR_CAPABILITIES(X)
-#undef X
-};
-_Static_assert(ARRAY_COUNT(capability_names) == WEIR_CAPABILITY_COUNT, "one name a capability");
 
 static const char *const place_names[] = {
 #define X(NAME, name) [SPEC_##NAME] = #name,
@@ -147,12 +141,8 @@ static enum weir_code parse_option(struct str part, struct spec *s, struct weir_
 static enum weir_code parse_capability(struct str name, enum weir_capability *out,
                                        struct weir_error *err)
 {
-    for (unsigned i = 0; i < WEIR_CAPABILITY_COUNT; i++) {
-        if (str_eq(name, str_of(capability_names[i]))) {
-            *out = (enum weir_capability)i;
-            return WEIR_OK;
-        }
-    }
+    if (capability_parse(name, out))
+        return WEIR_OK;
     return weir_fail(err, WEIR_INVALID, "there is no capability '%.*s' for a fake model",
                      STR_ARG(name));
 }

@@ -210,18 +210,26 @@ class Events:
             return found[count - 1:count]
         return wait_until(entered, seconds, f"{count} worker(s) of '{model}' {to}")[0]
 
+    def _settled(self):
+        """What was seen once nothing came for a while: an answer may overtake the events behind it."""
+        quiet, began, at = 0.1 * SLOW, time.monotonic(), -1
+        while time.monotonic() - began < 10 * quiet and at != len(self.seen):
+            at = len(self.seen)
+            time.sleep(quiet)
+        return list(self.seen)
+
     def states(self, worker, model="m"):
         """The states that a worker entered, in order."""
-        return [e["to"] for e in list(self.seen)
+        return [e["to"] for e in self._settled()
                 if e["kind"] == "state" and e["model"] == model and e["worker"] == worker]
 
     def workers(self, model="m"):
         """The ids of all workers of a model, in the order of their start."""
-        ids = [e["worker"] for e in list(self.seen) if e["kind"] == "state" and e["model"] == model]
+        ids = [e["worker"] for e in self._settled() if e["kind"] == "state" and e["model"] == model]
         return list(dict.fromkeys(ids))
 
     def kinds(self, kind, model="m"):
-        return [e for e in list(self.seen) if e["kind"] == kind and e["model"] == model]
+        return [e for e in self._settled() if e["kind"] == kind and e["model"] == model]
 
     def ended(self, seconds):
         self._thread.join(seconds * SLOW)

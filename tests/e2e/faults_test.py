@@ -241,11 +241,11 @@ def test_crash_while_loading(serve):
         assert answer.status == 500 and answer.error["code"] == "model_load_failed", answer
         assert "died while loading" in answer.error["message"]
         events.state("Dead", count=2)
-        for worker in events.workers():
-            assert events.states(worker) == ["Spawning", "Loading", "Failed", "Dead"]
         refused = server.embed()
         assert refused.status == 503 and refused.error["code"] == "model_unavailable", refused
         assert int(refused.headers["retry-after"]) >= 1
+        for worker in events.workers():
+            assert events.states(worker) == ["Spawning", "Loading", "Failed", "Dead"]
 
 
 @pytest.mark.parametrize("place", ["start", "step:2"])

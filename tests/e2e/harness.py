@@ -212,8 +212,8 @@ class Events:
 
     def _settled(self):
         """What was seen once nothing came for a while: an answer may overtake the events behind it."""
-        quiet, began, at = 0.1 * SLOW, time.monotonic(), -1
-        while time.monotonic() - began < 10 * quiet and at != len(self.seen):
+        quiet, began, at = 0.15, time.monotonic(), -1
+        while time.monotonic() - began < 5 * quiet and at != len(self.seen):
             at = len(self.seen)
             time.sleep(quiet)
         return list(self.seen)

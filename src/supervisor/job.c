@@ -161,6 +161,7 @@ uint64_t supervisor_submit(struct supervisor *s, const struct submission *r, str
     map_put(&s->requests, map_id(&q->id), q);
     list_push_back(&j->requests, &q->link);
     int64_t patience = r->deadline_ms > 0 ? r->deadline_ms : s->options.limits.deadline_ms;
+    q->patience_ms = patience;
     timer_set(&s->request_timers, &q->deadline, s->now_ms + patience);
 
     queue_push(s, j, false);
@@ -245,10 +246,11 @@ void request_expire(struct supervisor *s, struct request *r)
         error.retry_after_ms = 5000;
     } else {
         weir_fail(&error, WEIR_DEADLINE,
-                  "the deadline of %" PRId64 " ms passed while the request %s", waited,
+                  "the deadline of %" PRId64 " ms passed while the request %s", r->patience_ms,
                   j->child != NULL ? "ran" : "waited");
     }
     error.value = waited;
+    error.limit = r->patience_ms;
     request_leave(s, r, &error);
 }
 

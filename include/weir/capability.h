@@ -21,11 +21,13 @@ enum weir_capability {
 
 /* An operation belongs to the capabilities that its comment names. */
 #define WEIR_OPERATIONS(X)                                                                         \
-    X(EMBED, embed)           /* text_embedding: texts to vectors, one collected answer       */   \
+    X(EMBED, embed)           /* text_embedding: texts, image_embedding: images; to vectors   */   \
     X(TOKENIZE, tokenize)     /* text capabilities: texts to token ids, collected             */   \
     X(DETOKENIZE, detokenize) /* text capabilities: token ids to text, collected              */   \
-    X(GENERATE, generate)     /* text_to_text: a prompt to streamed text                      */   \
-    X(LOAD, load)             /* any: ends when the model is READY                            */
+    X(GENERATE, generate)     /* text_to_text: a prompt or a conversation to streamed text    */   \
+    X(LOAD, load)             /* any: ends when the model is READY                            */   \
+    X(DESCRIBE, describe)     /* vision: a conversation with images to streamed text          */   \
+    X(DRAW, draw)             /* text_to_image: a prompt to images, with progress             */
 
 enum weir_operation {
 #define X(NAME, name) WEIR_##NAME,

@@ -56,6 +56,7 @@ struct weir_options {
     uint32_t min_workers;    /* a model; kept loaded from registration on */
     int64_t idle_ms;         /* one worker leaves each time its model was quiet so long; 0: 60 s */
     int64_t idle_label_ms; /* quiet time after which a worker is called Idle; 0: 30 s or idle_ms */
+    const char *cache;     /* folder for what is learned of models' memory; NULL: nothing is kept */
     const struct weir_limit *limits;
     size_t limits_count;
     void (*log)(void *context, enum weir_log_level level, const char *line);
@@ -84,7 +85,8 @@ struct weir_input {
     size_t bytes;
 };
 
-/* WEIR_EMBED: 0 to 65536 inputs to as many vectors, in order. */
+/* WEIR_EMBED: 0 to 65536 inputs to as many vectors, in order: texts or ids for text_embedding,
+ * images (the encoded files) for image_embedding. */
 struct weir_embed {
     size_t size;
     const struct weir_input *inputs;
@@ -101,11 +103,42 @@ struct weir_tokenize {
     bool no_special_tokens; /* tokenize: leave out what the model's tokenizer would add */
 };
 
-/* WEIR_GENERATE: a prompt to text, streamed. */
+/* One turn of a conversation: its texts and images in order. */
+struct weir_message {
+    size_t size;
+    const char *role; /* "system", "user", "assistant" or "tool" */
+    const struct weir_input *parts;
+    size_t count;
+};
+
+/* WEIR_GENERATE: a prompt or a conversation to text, streamed. WEIR_DESCRIBE: the same, and the
+ * conversation may hold images. */
 struct weir_generate {
     size_t size;
-    struct weir_input prompt;
+    struct weir_input prompt; /* of kind text or ids; not looked at when there are messages */
+    const struct weir_message *messages;
+    size_t messages_count;
     uint32_t tokens_max; /* 0: the model's own end */
+    float temperature;   /* 0 to 2; 0: always the likeliest token */
+    float top_p;         /* 0 to 1; 0: all tokens */
+    uint32_t top_k;      /* 0: all tokens */
+    uint64_t seed;       /* of the sampling, when `seeded`; else chosen by the worker */
+    bool seeded;
+    const char *const *stop; /* texts that end the answer and are not part of it */
+    size_t stop_count;       /* at most 4 */
+};
+
+/* WEIR_DRAW: a prompt to images. Each image is one output; on_progress tells the steps. */
+struct weir_draw {
+    size_t size;
+    struct weir_input prompt;          /* of kind text */
+    struct weir_input negative_prompt; /* of kind text; .size 0: none */
+    uint32_t count;                    /* images, 1 to 10; 0: 1 */
+    uint32_t width, height;            /* multiples of 16 up to 2048; 0: the model's own */
+    uint32_t steps;                    /* 1 to 200; 0: the model's own */
+    float guidance;                    /* 0: the model's own */
+    uint64_t seed;                     /* when `seeded`; image i is drawn with seed + i */
+    bool seeded;
 };
 
 /* One answer or a piece of one. Everything is borrowed for the call. */
@@ -124,9 +157,20 @@ struct weir_output {
     const int32_t *ids;
     const struct weir_input *pieces;
     const size_t *starts; /* rows + 1 */
-    /* DETOKENIZE (one call an input, in order) and GENERATE (one call a piece). */
+    /* DETOKENIZE (one call an input, in order), GENERATE and DESCRIBE (one call a piece). */
     const char *text;
     size_t bytes;
+    /* DRAW (one call an image, in order): the encoded file. */
+    const void *image;
+    size_t image_bytes;
+    uint32_t width, height;
+    const char *media_type; /* "image/png" */
+};
+
+/* Why an answer of text ended. */
+enum weir_finish {
+    WEIR_FINISH_STOP,  /* the model's own end, or a stop text */
+    WEIR_FINISH_LENGTH /* tokens_max, or the context was full */
 };
 
 struct weir_end {
@@ -134,6 +178,7 @@ struct weir_end {
     struct weir_error error; /* code WEIR_OK: the request succeeded */
     uint64_t input_tokens;
     uint64_t output_tokens;
+    enum weir_finish finish;
     int64_t queued_ms; /* accepted until given to a worker, the last time */
     int64_t total_ms;
 };
@@ -150,19 +195,23 @@ struct weir_callbacks {
 #define WEIR_FLAG_OWN_CREDIT                                                                       \
     1u /* the caller returns credit by weir_credit; else it is returned at once */
 
+/* keep_alive_ms besides a duration: how long the model stays after this request's end. */
+#define WEIR_KEEP_ALIVE_FOREVER (-1) /* until it is unloaded, or its memory is needed */
+#define WEIR_KEEP_ALIVE_NONE    (-2) /* it leaves as soon as no request is left */
+
 /* Pointers are borrowed until weir_submit returns; callbacks until on_end. */
 struct weir_request {
     size_t size;
     enum weir_capability capability;
     enum weir_operation operation;
     const char *model;
-    const char *client; /* reserved: who asks, for fairness between clients; may be NULL */
-    const char *id;     /* reserved: the caller's own name for it, for logs; may be NULL */
-    enum weir_priority priority;
+    const char *client;          /* who asks: clients of a model take turns; may be NULL */
+    const char *id;              /* the caller's own name for it, for logs; may be NULL */
+    enum weir_priority priority; /* NORMAL: the model's own */
     uint32_t flags;
     int64_t deadline_ms;   /* from now, at most 24 days; 0: the limit `deadline_ms` */
-    int64_t keep_alive_ms; /* reserved: must be 0 */
-    uint64_t affinity;     /* reserved: hash of the conversation, or 0 */
+    int64_t keep_alive_ms; /* instead of the model's idle_ms, from this request's end on; 0: that */
+    uint64_t affinity;     /* hash of the conversation: it goes where it went before; or 0 */
     const struct weir_callbacks *callbacks;
     void *context;
     const void *input; /* struct weir_embed, … by operation; NULL for WEIR_LOAD */
@@ -196,12 +245,21 @@ WEIR_API enum weir_code weir_step(struct weir *w, int timeout_ms, struct weir_er
  * weir_control or weir_close, NUL-terminated; *answer_bytes (may be NULL) is its length.
  *
  *   {"op":"register","name":N,"path":P, optional "max_workers","min_workers","idle_ms",
- *    "idle_label_ms","slots","context"}   returns at once; requests queue behind inspection
+ *    "idle_label_ms","slots","context","aliases":[N],"capabilities":[C],"priority":"low","pin",
+ *    "preload","replace"}           returns at once; requests queue behind inspection. With replace
+ *                                   an entry of that name gives way: it serves what it has accepted
+ *                                   and drains; one that differs in nothing stays as it is
  *   {"op":"unregister","name":N}    its workers drain; ends with an event
  *   {"op":"unload","name":N}        likewise, but it stays registered
+ *   {"op":"pin","name":N}, {"op":"unpin","name":N}   whether its last worker may leave
+ *   {"op":"configure", optional "memory_bytes","memory_percent"}   0 and 0: the default again
  *   {"op":"status"}                 the object of GET /weir/v1/status
- *   {"op":"models"}                 {"models":[{"name","capabilities","problem","inspected",
- *                                   "architecture","tokens_max","dim"}]}
+ *   {"op":"plan","name":N}          what a load would do now: needed, leased, budget, verdict,
+ *                                   victims, reason
+ *   {"op":"request","id":I}         {"model","state","position","predicted_wait_ms","age_ms"}
+ *   {"op":"metrics"}                {"metrics":[{"name","type","help","samples":[…]}]}
+ *   {"op":"models"}                 {"models":[{"name","aliases","capabilities","problem",
+ *                                   "inspected","architecture","tokens_max","dim"}]}
  *   {"op":"drain","limit_ms":N}     refuse new requests, finish what runs, then every worker leaves
  *   {"op":"drained"}                {"drained":bool}: no request and no process is left
  */

@@ -246,21 +246,21 @@ static void on_progress(void *context, uint64_t id, uint32_t step, uint32_t step
         t->callbacks->on_progress(t->context, id, step, steps);
 }
 
-static void on_end(void *context, uint64_t id, const struct weir_error *error,
-                   uint64_t input_tokens, uint64_t output_tokens, int64_t queued_ms,
-                   int64_t total_ms)
+static void on_end(void *context, uint64_t id, const struct request_outcome *outcome)
 {
     struct ticket *t = context;
+    const struct weir_error *error = &outcome->error;
     if (error->code == WEIR_OK && t->spoiled.code == WEIR_OK && t->outputs_expected != SIZE_MAX &&
         t->outputs < t->outputs_expected)
         weir_fail(&t->spoiled, WEIR_MODEL_FAILED, "its worker gave %zu of %zu answers", t->outputs,
                   t->outputs_expected);
     struct weir_end end = { .size = sizeof end,
                             .error = t->spoiled.code != WEIR_OK ? t->spoiled : *error,
-                            .input_tokens = input_tokens,
-                            .output_tokens = output_tokens,
-                            .queued_ms = queued_ms,
-                            .total_ms = total_ms };
+                            .input_tokens = outcome->input_tokens,
+                            .output_tokens = outcome->output_tokens,
+                            .finish = (enum weir_finish)outcome->finish,
+                            .queued_ms = outcome->queued_ms,
+                            .total_ms = outcome->total_ms };
     if (t->callbacks->on_end != NULL)
         t->callbacks->on_end(t->context, id, &end);
     mem_free(t);

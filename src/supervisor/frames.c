@@ -163,8 +163,9 @@ static void on_end(struct supervisor *s, struct child *c, struct job *j, const s
     }
     LIST_EACH(&j->requests, at) {
         struct request *r = CONTAINER_OF(at, struct request, link);
-        r->input_tokens = m.input_tokens;
-        r->output_tokens = m.output_tokens;
+        r->outcome.input_tokens = m.input_tokens;
+        r->outcome.output_tokens = m.output_tokens;
+        r->outcome.finish = m.finish;
     }
     struct model *model = j->model;
     job_end(s, j, &m.error);

@@ -178,7 +178,7 @@ void request_end(struct supervisor *s, struct request *r, const struct weir_erro
         breaker_probe_ended(&r->job->model->breaker);
         r->probe = false;
     }
-    r->error = *error;
+    r->outcome.error = *error;
     r->job = NULL;
     timer_clear(&s->request_timers, &r->deadline);
     list_remove(&r->link);
@@ -430,12 +430,13 @@ void deliver_ends(struct supervisor *s)
         struct request *r = CONTAINER_OF(walk.next, struct request, link);
         list_remove(&r->link);
         map_remove(&s->requests, map_id(&r->id));
-        if (r->error.code == WEIR_OK)
+        if (r->outcome.error.code == WEIR_OK)
             s->totals.succeeded++;
         else
             s->totals.failed++;
-        r->callbacks->on_end(r->context, r->id, &r->error, r->input_tokens, r->output_tokens,
-                             r->placed_ms - r->accepted_ms, s->now_ms - r->accepted_ms);
+        r->outcome.queued_ms = r->placed_ms - r->accepted_ms;
+        r->outcome.total_ms = s->now_ms - r->accepted_ms;
+        r->callbacks->on_end(r->context, r->id, &r->outcome);
         mem_free(r);
     }
 }

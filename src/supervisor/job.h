@@ -25,9 +25,8 @@ struct request {
     bool own_credit;
     bool probe; /* counted by the model's half-open breaker */
     int64_t accepted_ms, placed_ms;
-    int64_t patience_ms;     /* from accepted_ms to its deadline */
-    struct weir_error error; /* once ended */
-    uint64_t input_tokens, output_tokens;
+    int64_t patience_ms;            /* from accepted_ms to its deadline */
+    struct request_outcome outcome; /* the error is there once it ended */
 };
 
 struct job {

@@ -10,6 +10,7 @@
 #include "supervisor/breaker.h"
 #include "supervisor/queue.h"
 #include "supervisor/supervisor.h"
+#include "wire/plan.h"
 
 enum inspection { INSPECTION_PENDING, INSPECTION_DONE, INSPECTION_FAILED };
 

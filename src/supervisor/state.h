@@ -49,11 +49,15 @@ void event_emit(struct supervisor *s, const struct pool_event *event);
 void model_touch(struct supervisor *s, struct model *m); /* look at it in this turn */
 void child_touch(struct supervisor *s, struct child *c);
 
-/* turn.c: the steps of the turn for one model or for all. */
+/* The steps of the turn, for one model or for all. place.c: */
 void turn_place(struct supervisor *s, struct model *m);
-void turn_admit(struct supervisor *s);
-void turn_want(struct supervisor *s, struct model *m);
-void turn_retire(struct supervisor *s, struct model *m);
 void turn_share(struct supervisor *s);
+bool child_takes_jobs(const struct child *c); /* now, if it has a free slot */
+bool child_runs_alone(const struct child *c); /* a job that shares its worker with no other */
+/* admit.c: */
+void turn_want(struct supervisor *s, struct model *m);
+void turn_admit(struct supervisor *s);
+/* retire.c: */
+void turn_retire(struct supervisor *s, struct model *m);
 
 #endif

@@ -10,75 +10,17 @@
 #define SUPERVISOR_SUPERVISOR_H
 
 #include "base/jsonw.h"
-#include "base/log.h"
-#include "base/str.h"
 #include "supervisor/child_rules.h"
-#include "supervisor/limits.h"
+#include "supervisor/settings.h"
 #include "supervisor/world.h"
 #include "wire/frame.h"
-#include "wire/plan.h"
 
-#include "weir/capability.h"
 #include "weir/error.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 struct supervisor;
-
-/* One transition or decision. Texts are borrowed for the call; NULL where there is none. */
-struct pool_event {
-    const char *kind; /* "state", "registered", "inspected", "grant", "wait", "evict", "never", … */
-    const char *model;
-    uint32_t worker; /* 0: none */
-    const char *from, *to;
-    const char *reason;
-};
-
-struct supervisor_options {
-    struct limits limits;
-    uint64_t memory_bytes; /* asked budget, 0: derived */
-    uint32_t memory_percent;
-    uint32_t threads; /* of all workers together, at least 1 */
-    const struct log *log;
-    void (*on_event)(void *context, const struct pool_event *event);
-    void *event_context;
-};
-
-/* Strings are copied. Times and counts are as given: the caller fills in defaults. */
-struct model_settings {
-    const char *name;
-    const char *path;
-    enum worker_program program;
-    uint32_t max_workers; /* at least 1 */
-    uint32_t min_workers; /* kept loaded; at most max_workers */
-    int64_t idle_ms, idle_label_ms;
-    uint32_t slots;   /* 0: the plan's */
-    uint32_t context; /* 0: the model's own limit */
-};
-
-struct request_callbacks {
-    void (*on_output)(void *context, uint64_t id, struct str payload);
-    void (*on_progress)(void *context, uint64_t id, uint32_t step, uint32_t steps);
-    void (*on_end)(void *context, uint64_t id, const struct weir_error *error,
-                   uint64_t input_tokens, uint64_t output_tokens, int64_t queued_ms,
-                   int64_t total_ms);
-};
-
-/* `payload` is given: allocated by base/mem.h, and the supervisor's from a successful submit on. */
-struct submission {
-    const char *model;
-    enum weir_capability capability;
-    enum weir_operation operation;
-    uint8_t priority;    /* 0 critical … 4 batch */
-    bool own_credit;     /* the caller returns credit itself */
-    int64_t deadline_ms; /* from now, 0: the limit */
-    uint64_t affinity;
-    uint8_t *payload;
-    size_t payload_bytes;
-    const struct request_callbacks *callbacks;
-    void *context;
-};
 
 struct supervisor *supervisor_create(const struct supervisor_options *options,
                                      const struct world *world, int64_t now_ms);
@@ -90,6 +32,12 @@ enum weir_code supervisor_register(struct supervisor *s, const struct model_sett
 enum weir_code supervisor_unregister(struct supervisor *s, const char *name,
                                      struct weir_error *err);
 enum weir_code supervisor_unload(struct supervisor *s, const char *name, struct weir_error *err);
+enum weir_code supervisor_pin(struct supervisor *s, const char *name, bool pin,
+                              struct weir_error *err);
+/* Another budget from now on; what is too much leaves as far as it may. 0 and 0: the default. */
+void supervisor_configure(struct supervisor *s, uint64_t memory_bytes, uint32_t memory_percent);
+/* Before the first turn: a figure of an earlier life. */
+void supervisor_learn(struct supervisor *s, const struct learned *row);
 
 /* The request's id, or 0 and err: then no callback comes and the payload is still the caller's. */
 uint64_t supervisor_submit(struct supervisor *s, const struct submission *r,
@@ -121,6 +69,15 @@ bool supervisor_is_dirty(const struct supervisor *s); /* a fact was recorded sin
 /* The object of GET /weir/v1/status, and {"models":[…]} with what inspection found. */
 void supervisor_status(struct supervisor *s, struct jsonw *out);
 void supervisor_models(struct supervisor *s, struct jsonw *out);
+/* What a load of the model would do now, and why: changes nothing. */
+enum weir_code supervisor_plan(struct supervisor *s, const char *name, struct jsonw *out,
+                               struct weir_error *err);
+/* Where a request stands; false when there is none of that id (any more). */
+bool supervisor_request(struct supervisor *s, uint64_t request, struct jsonw *out);
+/* {"metrics":[{"name","type","help","samples":[{"labels":{…},"value":N} or, for a histogram,
+ * {"labels":{…},"buckets":[[le,count],…],"sum":N,"count":N}]}]}; counts of buckets are cumulative,
+ * the last le is null and stands for infinity. */
+void supervisor_metrics(struct supervisor *s, struct jsonw *out);
 
 /* Every invariant of the whole state; aborts on the first that does not hold. */
 void supervisor_check(const struct supervisor *s);

@@ -21,15 +21,13 @@ static inline void test_on_output(void *context, uint64_t id, struct str payload
     r->outputs++;
 }
 
-static inline void test_on_end(void *context, uint64_t id, const struct weir_error *error,
-                               uint64_t in, uint64_t out, int64_t queued_ms, int64_t total_ms)
+static inline void test_on_end(void *context, uint64_t id, const struct request_outcome *outcome)
 {
     struct test_request *r = context;
-    (void)in, (void)out;
-    CHECK(r->id == id && !r->ended && queued_ms <= total_ms);
+    CHECK(r->id == id && !r->ended && outcome->queued_ms <= outcome->total_ms);
     r->ended = true;
-    r->total_ms = total_ms;
-    r->error = *error;
+    r->total_ms = outcome->total_ms;
+    r->error = outcome->error;
 }
 
 static const struct request_callbacks test_callbacks = { .on_output = test_on_output,

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "supervisor/supervisor.h"
+#include "wire/plan.h"
 
 /* STREAMS uses its first credit up and waits; STALLS does so too, hears no cancel, and its caller
  * returns credit itself. */

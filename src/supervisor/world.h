@@ -35,6 +35,7 @@ enum world_signal { WORLD_TERM, WORLD_KILL };
 struct child_memory {
     uint32_t id;            /* in */
     uint64_t private_bytes; /* out: anonymous and shared-anonymous resident; 0 when unknown */
+    uint64_t major_faults;  /* out: page faults that had to read from disk, since its start */
 };
 
 struct memory_facts {

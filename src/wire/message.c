@@ -205,6 +205,7 @@ void message_end_write(struct buffer *out, const struct message_end *m)
     error_write(out, &m->error);
     buffer_u64(out, m->input_tokens);
     buffer_u64(out, m->output_tokens);
+    buffer_u8(out, m->finish);
 }
 
 bool message_end_read(const struct frame *f, struct message_end *m, struct weir_error *err)
@@ -214,6 +215,7 @@ bool message_end_read(const struct frame *f, struct message_end *m, struct weir_
     error_read(&r, &read.error);
     read.input_tokens = reader_u64(&r);
     read.output_tokens = reader_u64(&r);
+    read.finish = reader_u8(&r);
     if (!done(&r, f, err))
         return false;
     *m = read;

@@ -73,6 +73,7 @@ bool message_progress_read(const struct frame *f, struct message_progress *m,
 struct message_end {
     struct weir_error error; /* code in range, text NUL-terminated */
     uint64_t input_tokens, output_tokens;
+    uint8_t finish; /* enum weir_finish of weir.h: why a text ended; opaque to the supervisor */
 };
 void message_end_write(struct buffer *out, const struct message_end *m);
 bool message_end_read(const struct frame *f, struct message_end *m, struct weir_error *err);

@@ -91,14 +91,14 @@ static bool read_progress(const struct frame *f, struct weir_error *err)
 }
 static void write_end(struct buffer *b)
 {
-    message_end_write(b, &(struct message_end){ example_error(), 7, UINT64_MAX });
+    message_end_write(b, &(struct message_end){ example_error(), 7, UINT64_MAX, 1 });
 }
 static bool read_end(const struct frame *f, struct weir_error *err)
 {
     struct message_end m;
     const struct weir_error expected = example_error();
     return message_end_read(f, &m, err) && memcmp(&m.error, &expected, sizeof(expected)) == 0 &&
-           m.input_tokens == 7 && m.output_tokens == UINT64_MAX;
+           m.input_tokens == 7 && m.output_tokens == UINT64_MAX && m.finish == 1;
 }
 static void write_failed(struct buffer *b)
 {

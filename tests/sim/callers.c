@@ -88,18 +88,16 @@ static struct sim_model *draw_model(struct sim *s)
 
 static void submit_one(struct sim *s);
 
-static void on_end(void *context, uint64_t id, const struct weir_error *error,
-                   uint64_t input_tokens, uint64_t output_tokens, int64_t queued_ms,
-                   int64_t total_ms)
+static void on_end(void *context, uint64_t id, const struct request_outcome *outcome)
 {
     struct caller *c = context;
     struct sim *s = c->sim;
-    (void)input_tokens;
-    (void)output_tokens;
+    const struct weir_error *error = &outcome->error;
     events_note(&s->events, "end", id, (uint64_t)error->code);
     SIM_EXPECT(c->id == id && !c->ended, "request %llu ended twice", (unsigned long long)id);
-    SIM_EXPECT(queued_ms >= 0 && queued_ms <= total_ms, "request %llu: queued %lld of %lld ms",
-               (unsigned long long)id, (long long)queued_ms, (long long)total_ms);
+    SIM_EXPECT(outcome->queued_ms >= 0 && outcome->queued_ms <= outcome->total_ms,
+               "request %llu: queued %lld of %lld ms", (unsigned long long)id,
+               (long long)outcome->queued_ms, (long long)outcome->total_ms);
     check_end(c, error);
     c->ended = true;
     c->code = error->code;

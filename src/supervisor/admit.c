@@ -1,5 +1,5 @@
-/* turn.c — every decision of the pool, step by step. Each step is level-triggered: it looks at what
- * is, not at what happened, so that a second run over the same facts decides nothing. */
+/* admit.c — which model gets one more worker, and who leaves for it. Level-triggered, as every step
+ * of the turn: a second run over the same facts decides nothing. */
 #include "supervisor/state.h"
 
 #include "base/check.h"
@@ -12,95 +12,6 @@
 #define VICTIMS_MAX     64
 #define LEARNED_LOAD_MS 1000 /* another worker is never thought to come quicker */
 
-static bool can_take(const struct child *c)
-{
-    return child_state_takes_jobs(c->state) && !c->lost && !c->exited;
-}
-
-static bool runs_alone(const struct child *c)
-{
-    return c->jobs_count == 1 && CONTAINER_OF(c->jobs.next, struct job, link)->alone;
-}
-
-/* Where the next job goes: the worker with the fewest jobs, among equals the one used last, so that
- * a surplus worker stays quiet and can go. `held` is being emptied for a job that must run alone.
- */
-static struct child *choose_child(struct model *m, bool alone, const struct child *held)
-{
-    struct child *best = NULL;
-    LIST_EACH(&m->children, at) {
-        struct child *c = CONTAINER_OF(at, struct child, link);
-        if (!can_take(c) || c->jobs_count >= c->slots || runs_alone(c) || c == held ||
-            (alone && c->jobs_count > 0))
-            continue;
-        if (best == NULL || c->jobs_count < best->jobs_count ||
-            (c->jobs_count == best->jobs_count && c->last_used_ms > best->last_used_ms))
-            best = c;
-    }
-    return best;
-}
-
-static struct child *fewest_jobs(struct model *m)
-{
-    struct child *best = NULL;
-    LIST_EACH(&m->children, at) {
-        struct child *c = CONTAINER_OF(at, struct child, link);
-        if (can_take(c) && !runs_alone(c) && (best == NULL || c->jobs_count < best->jobs_count))
-            best = c;
-    }
-    return best;
-}
-
-static void end_load_request(struct supervisor *s, struct job *j)
-{
-    struct weir_error ok = { .code = WEIR_OK, .index = -1 };
-    job_end(s, j, &ok);
-}
-
-/* Those that must run alone stand in front of their class. */
-static struct job *first_alone(const struct queue *q)
-{
-    for (size_t i = 0; i < PRIORITIES; i++) {
-        if (list_empty(&q->classes[i]))
-            continue;
-        struct job *front = CONTAINER_OF(q->classes[i].next, struct job, link);
-        if (front->alone)
-            return front;
-    }
-    return NULL;
-}
-
-void turn_place(struct supervisor *s, struct model *m)
-{
-    /* One that must run alone goes first; while no worker is empty, one is being emptied. */
-    const struct child *held = NULL;
-    for (struct job *j; held == NULL && (j = first_alone(&m->queue)) != NULL;) {
-        struct child *c = choose_child(m, true, NULL);
-        if (c != NULL)
-            job_place(s, j, c);
-        else if ((held = fewest_jobs(m)) == NULL)
-            break;
-    }
-    for (struct job *j; (j = queue_peek(s, &m->queue)) != NULL;) {
-        struct child *c = choose_child(m, false, held);
-        if (c == NULL)
-            break;
-        if (j->operation == WEIR_LOAD) {
-            end_load_request(s, j);
-            continue;
-        }
-        if (j->capability < WEIR_CAPABILITY_COUNT &&
-            (m->plan.capabilities & 1u << j->capability) == 0) {
-            struct weir_error error;
-            weir_fail(&error, WEIR_INVALID, "model '%s' (%s) has not the capability asked for",
-                      m->name, m->plan.architecture);
-            job_end(s, j, &error);
-            continue;
-        }
-        job_place(s, j, c);
-    }
-}
-
 /* What a model needs one more worker for. */
 enum want { WANT_NONE, WANT_FIRST, WANT_MINIMUM, WANT_SECOND, WANT_MORE };
 
@@ -112,7 +23,7 @@ static enum want want_more(struct supervisor *s, struct model *m, uint32_t livin
         return WANT_NONE;
     LIST_EACH(&m->children, at) {
         const struct child *c = CONTAINER_OF(at, struct child, link);
-        if (can_take(c) && c->jobs_count < c->slots && !runs_alone(c))
+        if (child_takes_jobs(c) && c->jobs_count < c->slots && !child_runs_alone(c))
             return WANT_NONE;
     }
     if (s->now_ms - oldest->queued_ms <= patience) {
@@ -139,7 +50,7 @@ static enum want wants(struct supervisor *s, struct model *m)
         if (c->state == FAILED || (c->lost && c->state != DEAD))
             return WANT_NONE; /* what its end means is decided when it is reaped */
         living += child_state_is_living(c->state);
-        ready = ready || can_take(c);
+        ready = ready || child_takes_jobs(c);
     }
     if (living == 0 && m->queue.jobs > 0) {
         if (s->now_ms >= m->restart_at_ms)
@@ -299,80 +210,4 @@ void turn_admit(struct supervisor *s)
             model_touch(s, m);
         }
     }
-}
-
-static void retire_all(struct supervisor *s, struct model *m, const char *reason)
-{
-    LIST_EACH(&m->children, at) {
-        struct child *c = CONTAINER_OF(at, struct child, link);
-        if (child_state_is_living(c->state) && !c->exited)
-            child_retire(s, c, reason);
-    }
-}
-
-/* One surplus worker a quiet period, the least recently used first, down to the minimum. */
-void turn_retire(struct supervisor *s, struct model *m)
-{
-    if (m->queue.jobs > 0)
-        return;
-    if (s->draining || m->gone) {
-        retire_all(s, m, s->draining ? "shutdown" : "unregistered");
-        return;
-    }
-    uint32_t living = 0;
-    struct child *oldest = NULL;
-    LIST_EACH(&m->children, at) {
-        struct child *c = CONTAINER_OF(at, struct child, link);
-        if (!child_state_is_living(c->state))
-            continue;
-        if (!child_state_may_be_victim(c->state) || c->jobs_count > 0)
-            return; /* a busy or loading worker: the model is not quiet */
-        living++;
-        if (oldest == NULL || c->last_used_ms < oldest->last_used_ms)
-            oldest = c;
-    }
-    if (oldest == NULL || living <= m->settings.min_workers)
-        return;
-    int64_t since = m->last_used_ms > m->last_retired_ms ? m->last_used_ms : m->last_retired_ms;
-    if (s->now_ms - since < m->settings.idle_ms) {
-        model_wake_at(s, m, since + m->settings.idle_ms);
-        return;
-    }
-    m->last_retired_ms = s->now_ms;
-    m->second_due = false;
-    child_retire(s, oldest, "idle");
-}
-
-static uint32_t count_busy(const struct supervisor *s)
-{
-    uint32_t busy = 0;
-    LIST_EACH(&s->models, m)
-        LIST_EACH(&CONTAINER_OF(m, struct model, link)->children, at)
-            busy += CONTAINER_OF(at, struct child, link)->jobs_count > 0;
-    return busy;
-}
-
-/* The cores, shared out among the workers that compute now; each gets at least one. In the order of
- * the lists, not of the map, so that the same workers always get the same shares. */
-void turn_share(struct supervisor *s)
-{
-    if (!s->shares_dirty)
-        return;
-    s->shares_dirty = false;
-    const uint32_t busy = count_busy(s);
-    uint32_t given = 0;
-    LIST_EACH(&s->models, m)
-        LIST_EACH(&CONTAINER_OF(m, struct model, link)->children, at) {
-            struct child *c = CONTAINER_OF(at, struct child, link);
-            if (c->jobs_count == 0)
-                continue;
-            uint32_t share =
-                s->options.threads / busy + (given++ < s->options.threads % busy ? 1 : 0);
-            share = share > 0 ? share : 1;
-            if (share == c->threads)
-                continue;
-            c->threads = share;
-            s->totals.decisions++;
-            s->world->share(s->world->context, c->id, share);
-        }
 }

@@ -19,7 +19,7 @@ def settled_spawned(server, name="m"):
 
 
 def test_kill9_worker_midstream(serve):
-    """A worker killed under a request costs nobody anything: another one gives the right answer."""
+    """A worker killed under a request costs nobody anything: another answers (F082, F120)."""
     server = serve({"m": FAKE + "?steps=10&step=100ms"})
     expected = server.vector("precious")
     server.wait_settled()
@@ -98,7 +98,7 @@ def test_neighbours_of_poison_are_not_blamed(serve):
 
 
 def test_kill9_server_no_orphans(serve):
-    """Idle, working, hung and loading workers: none outlives the server by a second."""
+    """Idle, working, hung and loading workers: none outlives the server by a second (F035)."""
     server = serve({"idle": FAKE, "busy": FAKE + "?script=yes", "hung": FAKE + "?script=yes",
                     "loading": FAKE + "?load=60s", "deaf": FAKE + "?ignore_term=yes",
                     "stuck": FAKE + "?hang=load"})
@@ -126,6 +126,7 @@ def ignore_broken(call, *arguments):
 
 
 def test_hundred_cold_requests_two_spawns(serve):
+    """A burst of first requests has one spawner (F001, F017)."""
     server = serve({"m": FAKE + "?load=200ms&slots=32"})
     texts = [f"request number {i}" for i in range(100)]
     gate = threading.Barrier(len(texts))
@@ -145,6 +146,7 @@ def test_hundred_cold_requests_two_spawns(serve):
 
 
 def test_hang_is_found_by_lack_of_progress(serve):
+    """A worker that does not move is replaced, whatever its ping says (F085, F116)."""
     server = serve({"m": FAKE + "?script=yes&slots=4", "other": FAKE},
                    "--limit", "job_stall_ms=1000")
     server.vector("warm")
@@ -164,7 +166,7 @@ def test_hang_is_found_by_lack_of_progress(serve):
 
 
 def test_busy_long_job_not_killed(serve):
-    """Long is not hung: a job of twice job_stall_ms that goes on in steps is answered."""
+    """Long is not hung: a job of twice job_stall_ms that goes on in steps is answered (F119)."""
     server = serve({"m": FAKE + "?steps=20&step=100ms"}, "--limit", "job_stall_ms=1000",
                    "--limit", "pressure_ms=100", "--max-workers", "1")
     assert server.embed().status == 200
@@ -172,7 +174,7 @@ def test_busy_long_job_not_killed(serve):
 
 
 def test_health_truth(serve):
-    """A stopped worker is found by the ping that it does not answer, though nobody asked for it."""
+    """A stopped worker is found by the ping that it does not answer, though nobody asked for it (F034)."""
     server = serve({"m": FAKE}, "--max-workers", "1", "--limit", "ping_ms=300",
                    "--limit", f"pong_ms={int(500 * SLOW)}")
     expected = server.vector("after")
@@ -188,7 +190,7 @@ def test_health_truth(serve):
 
 
 def test_stopped_busy_worker_is_replaced(serve):
-    """SIGSTOP under a request: no progress, so it is killed and the request answered elsewhere."""
+    """SIGSTOP under a request: no progress, so it is killed and the request answered elsewhere (F118)."""
     server = serve({"m": FAKE + "?steps=10&step=50ms"}, "--limit", "job_stall_ms=700")
     expected = server.vector("kept")
     server.wait_settled()
@@ -233,7 +235,7 @@ def test_garbage_by_order_is_the_requests_own_fault(serve):
 
 
 def test_crash_while_loading(serve):
-    """Started once more at once; the second crash is the answer, and memory is back."""
+    """Started once more at once; the second crash is the answer, and memory is back (F014)."""
     server = serve({"m": FAKE + "?crash=load", "other": FAKE})
     with Traffic(server, "other"):
         events = server.events()
@@ -273,6 +275,7 @@ def test_hang_at_the_start(serve):
 
 
 def test_plan_that_fails(serve):
+    """The reason reaches the caller with the name of the model (F093)."""
     server = serve({"m": FAKE + "?plan_fail=no such architecture", "other": FAKE})
     events = server.events()
     answer = server.embed()
@@ -286,7 +289,7 @@ def test_plan_that_fails(serve):
 
 
 def test_stated_failure_of_a_request(serve):
-    """A model that says no to a request loses neither its worker nor its neighbours."""
+    """A model that says no to a request loses neither its worker nor its neighbours (F086)."""
     server = serve({"m": FAKE + "?script=yes&slots=4"}, "--max-workers", "1")
     server.vector("warm")
     pid = server.workers()[0]["pid"]
@@ -299,6 +302,7 @@ def test_stated_failure_of_a_request(serve):
 
 
 def test_breaker_opens_and_closes(serve):
+    """Failures in a row stop the requests, probes let them in again (F019, F092)."""
     server = serve({"m": FAKE + "?script=yes", "other": FAKE}, "--limit", "breaker_failures=3",
                    "--limit", "breaker_open_ms=700", "--limit", "breaker_probes=2")
     server.vector("warm")
@@ -341,7 +345,7 @@ def test_unknown_option_of_a_fake_model(serve):
 
 
 def test_worker_cannot_be_started(serve, tmp_path):
-    """No worker program where $WEIR_WORKER says: the answer says so, and the server lives."""
+    """No worker program where $WEIR_WORKER says: the answer says so, and the server lives (F013)."""
     server = serve({"m": FAKE}, WEIR_WORKER=str(tmp_path / "nowhere"), wait_ready=False)
     answer = server.embed()
     assert answer.status == 500 and answer.error["code"] == "model_load_failed", answer
@@ -349,7 +353,7 @@ def test_worker_cannot_be_started(serve, tmp_path):
 
 
 def test_many_faults_at_once(serve):
-    """Every kind of misbehaviour beside a model that behaves, which answers throughout."""
+    """Every kind of misbehaviour beside a model that behaves, which answers throughout (F110)."""
     faults = {"crash": "?crash=load", "hang": "?hang=step:1", "garbage": "?garbage=result",
               "plan": "?plan_fail=no", "load": "?load_fail=no", "start": "?crash=start"}
     server = serve({"other": FAKE, **{name: FAKE + option for name, option in faults.items()}},

@@ -243,7 +243,9 @@ class Server:
     of 16 GiB on a machine of 24 GiB is the default."""
 
     def __init__(self, folder, machine, models, *options, memory="16GiB", wait_ready=True, **more):
-        arguments = [program("weir"), "serve", "--listen", "127.0.0.1:0", "--memory", memory]
+        arguments = [program("weir"), "serve", "--listen", "127.0.0.1:0"]
+        if memory is not None:
+            arguments += ["--memory", memory]
         for name, path in models.items():
             arguments += ["--model", f"{name}={path}"]
         arguments += [str(option) for option in options]

@@ -91,6 +91,7 @@ def raw_answer(server, data):
     ('{"model":"m","input":["x"],"deadline_ms":-1}', "deadline_ms"),
 ], ids=lambda value: str(value)[:40])
 def test_wrong_request(server, body, param):
+    """Mistakes of callers are theirs: no breaker counts them (F091)."""
     answer = server.post("/v1/embeddings", body)
     assert answer.status == 400, answer
     error = answer.error

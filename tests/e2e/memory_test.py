@@ -30,7 +30,7 @@ def test_never_fits(serve):
 
 
 def test_evict_waits_for_exit(serve):
-    """Two models that do not fit together: the idle one leaves, and only its exit makes room."""
+    """Two models that do not fit together: the idle one leaves, and only its exit makes room (F063)."""
     server = serve({"a": FAKE + "&weights=10GiB", "b": FAKE + "&weights=10GiB"})
     events = server.events()
     server.vector("one", "a")
@@ -52,7 +52,7 @@ def test_evict_waits_for_exit(serve):
 
 
 def test_ledger_never_exceeds_the_budget(serve):
-    """Three models of which two fit, asked in turns: what is leased never passes the budget."""
+    """Three models of which two fit, asked in turns: what is leased never passes the budget (F010, F061)."""
     server = serve({name: FAKE + "&weights=7GiB&load=50ms" for name in "abc"},
                    "--max-workers", "1", "--limit", "min_stay_ms=0")
     expected = {name: server.vector("x" + name, name) for name in "abc"}
@@ -69,7 +69,7 @@ def test_ledger_never_exceeds_the_budget(serve):
 
 
 def test_busy_is_never_evicted(serve):
-    """The second model waits until the first has done its work, and then gets its room."""
+    """The second model waits until the first has done its work, and then gets its room (F030)."""
     server = serve({"a": FAKE + "&weights=10GiB&steps=15&step=100ms",
                     "b": FAKE + "&weights=10GiB"}, "--max-workers", "1")
     events = server.events()
@@ -90,7 +90,7 @@ def test_busy_is_never_evicted(serve):
 
 
 def test_loading_is_never_evicted(serve):
-    """A load that runs is let finish, and its requests are answered, before another's turn."""
+    """A load that runs is let finish, and its requests are answered, before another's turn (F030)."""
     server = serve({"a": FAKE + "&weights=10GiB&load=1s", "b": FAKE + "&weights=10GiB"},
                    "--max-workers", "1")
     events = server.events()
@@ -103,7 +103,7 @@ def test_loading_is_never_evicted(serve):
 
 
 def test_request_during_evict(serve):
-    """Who asks for a model that is just leaving is answered: nothing hangs, nothing is lost."""
+    """Who asks for a model that is just leaving is answered: nothing hangs, nothing is lost (F039)."""
     server = serve({name: FAKE + "&weights=10GiB&load=200ms" for name in "ab"},
                    "--max-workers", "1", "--limit", "min_stay_ms=0")
     expected = {name: server.vector("back", name) for name in "ab"}
@@ -118,6 +118,7 @@ def test_request_during_evict(serve):
 
 
 def test_waiting_for_memory_ends_with_the_deadline(serve):
+    """What memory refuses now waits in the queue (F018)."""
     server = serve({"a": FAKE + "&weights=10GiB&script=yes", "b": FAKE + "&weights=10GiB"},
                    "--max-workers", "1")
     long = server.later(server.embed, "!sleep 2s", "a")
@@ -146,7 +147,7 @@ def test_surplus_workers_leave_before_last_ones(serve):
 
 
 def test_second_worker_only_if_memory_allows(serve):
-    """0 -> 2 becomes 0 -> 1 where two do not fit; nobody is pushed out for a second one."""
+    """0 -> 2 becomes 0 -> 1 where two do not fit; nobody is pushed out for a second one (F018)."""
     server = serve({"a": "fake:text_embedding?weights=4GiB&context=8GiB&scratch=0",
                     "b": FAKE + "&weights=3GiB"}, "--limit", "pressure_ms=50")
     server.vector("x", "b")
@@ -173,7 +174,7 @@ def test_big_budget_never_evicts(serve, tmp_path):
 
 
 def test_cgroup_cache_not_used(serve, tmp_path):
-    """A group that is full of file cache has room: cache is not use."""
+    """A group that is full of file cache has room: cache is not use (F065)."""
     folder = state_machine(tmp_path / "group")
     group = folder / "sys" / "fs" / "cgroup"
     group.mkdir(parents=True)
@@ -187,7 +188,7 @@ def test_cgroup_cache_not_used(serve, tmp_path):
 
 
 def test_budget_follows_the_group(serve, tmp_path):
-    """Without --memory the budget comes of the tightest group, not of the machine."""
+    """Without --memory the budget comes of the tightest group, not of the machine (F065)."""
     folder = state_machine(tmp_path / "group")
     group = folder / "sys" / "fs" / "cgroup"
     group.mkdir(parents=True)
@@ -231,7 +232,7 @@ def test_min_workers_are_never_victims(serve):
 
 
 def test_measured_memory_raises_the_lease(serve):
-    """A worker that uses more than it stated is charged what it uses."""
+    """A worker that uses more than it stated is charged what it uses (F068)."""
     server = serve({"m": "fake:text_embedding?weights=1GiB&context=0&scratch=0&leak=96MiB"},
                    "--max-workers", "1", "--limit", "pressure_ms=50")
     server.vector("x")

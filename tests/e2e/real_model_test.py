@@ -264,7 +264,7 @@ def expect_problem(server, name, *words):
 
 
 def test_truncated_weights(serve, tmp_path, model):
-    """A file cut in half: refused by file, tensor and offset, from its header alone."""
+    """A file cut in half: refused by file, tensor and offset, from its header alone (F122)."""
     half = copy_model(model["path"], tmp_path / "half")
     weights = half / "model.safetensors"
     os.truncate(weights, weights.stat().st_size // 2)
@@ -329,7 +329,7 @@ def test_folder_that_is_not_there(serve, tmp_path):
 
 
 def test_folder_that_vanishes(serve, tmp_path):
-    """Gone between inspection and load: the load fails and says what is missing; nothing stays."""
+    """Gone between inspection and load: the load fails and says what is missing; nothing stays (F093)."""
     folder = copy_model(TINY, tmp_path / "here")
     server = serve({"m": folder, "good": TINY})
     events = server.events()
@@ -383,7 +383,7 @@ def test_file_that_grew_since(serve, tmp_path):
 # --- the worker itself ---------------------------------------------------------------------------
 
 def test_workers_use_little_and_leave(serve, minilm):
-    """Weights are mapped, not copied for each worker; at zero workers nothing is left."""
+    """Weights are mapped, not copied for each worker; at zero workers nothing is left (F043)."""
     server = serve({"m": minilm}, "--idle", "1", "--idle-label", "1", memory="2GiB")
     assert server.embed().status == 200
     server.wait_settled()

@@ -13,7 +13,7 @@ LONG = FAKE + "?steps=600&step=100ms"  # a minute: no test waits for its end
 
 
 def test_zero_workers_zero_processes(serve):
-    """2 -> 1 -> 0, one a quiet period, and at zero workers there are zero processes."""
+    """2 -> 1 -> 0, one a quiet period, and at zero workers there are zero processes (F050)."""
     server = serve({"m": FAKE}, "--idle", "1", "--idle-label", "1")
     events = server.events()
     began = server.vector("x")
@@ -30,6 +30,7 @@ def test_zero_workers_zero_processes(serve):
 
 
 def test_dead_workers_leave_the_status(serve):
+    """Nothing of a worker stays for long (F032)."""
     server = serve({"m": FAKE}, "--idle", "1", "--idle-label", "1", "--max-workers", "1")
     server.vector("x")
     server.wait_workers(1, ["Dead"], seconds=5)
@@ -64,6 +65,7 @@ def test_minimum_is_filled_again_after_a_death(serve):
 
 
 def test_max_workers_is_a_limit(serve):
+    """Those that start count as well (F016)."""
     server = serve({"m": FAKE + "?step=300ms"}, "--max-workers", "2")
     running = [server.later(server.embed, f"t{i}") for i in range(10)]
     assert [r.result().status for r in running] == [200] * 10
@@ -81,6 +83,7 @@ def test_one_more_when_all_are_taken(serve):
 
 @pytest.mark.parametrize("how", ["header", "field"])
 def test_deadline(serve, how):
+    """The caller is answered at the deadline and the worker is free soon after (F083)."""
     server = serve({"m": LONG}, "--max-workers", "1")
     headers = {"x-weir-deadline-ms": "400"} if how == "header" else {}
     fields = {"deadline_ms": 400} if how == "field" else {}
@@ -113,7 +116,7 @@ def test_deadline_that_is_none(serve, value):
 
 
 def test_queue_cap_applies_when_loaded(serve):
-    """One runs, two wait, the fourth is told to come back: before the first load and after."""
+    """One runs, two wait, the fourth is told to come back: before the first load and after (F071)."""
     server = serve({"m": FAKE + "?step=700ms&load=500ms"}, "--max-workers", "1",
                    "--limit", "queue_jobs=2")
     cold = [server.later(server.embed, f"cold {i}") for i in range(2)]
@@ -138,6 +141,7 @@ def test_queue_cap_applies_when_loaded(serve):
 
 
 def test_queue_cap_in_bytes(serve):
+    """Waiting requests are bounded by their bytes too (F071)."""
     server = serve({"m": FAKE + "?step=500ms"}, "--max-workers", "1",
                    "--limit", "queue_bytes=64KiB")
     first = server.later(server.embed, "first")
@@ -150,7 +154,7 @@ def test_queue_cap_in_bytes(serve):
 
 
 def test_disconnect_embed(serve):
-    """A client that leaves takes its request with it: the worker is free within one step."""
+    """A client that leaves takes its request with it: the worker is free within one step (F084)."""
     server = serve({"m": LONG}, "--max-workers", "1")
     client = server.raw(raw_post({"model": "m", "input": "gone soon"}))
     worker = server.wait_jobs(1)[0]
@@ -195,7 +199,7 @@ def test_workers_share_a_burst(serve):
 
 
 def test_batch_invariance(serve):
-    """A vector does not depend on its neighbours, in its request or in its worker."""
+    """A vector does not depend on its neighbours, in its request or in its worker (F102)."""
     server = serve({"m": FAKE + "?slots=8"})
     texts = [f"text of {i} words " + "and more " * i for i in range(20)]
     alone = [server.vector(text) for text in texts]

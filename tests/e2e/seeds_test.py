@@ -14,7 +14,7 @@ EIGHT = "fake:text_embedding?weights=8GiB&context=0&scratch=0"
 
 
 def test_leased_follows_the_life_of_a_model(serve):
-    """Leased: 0, 8192 while a load runs that fails, 0, 8192 while it is loaded, 0 once evicted."""
+    """Leased: 0, 8192 while a load runs that fails, 0, 8192 while it is loaded, 0 once evicted (F043)."""
     server = serve({"m": EIGHT + "&load=700ms&load_fail_times=1&load_fail=disk on fire"},
                    "--idle", "1", "--idle-label", "1")
     events = server.events()
@@ -41,7 +41,7 @@ def test_leased_follows_the_life_of_a_model(serve):
 
 
 def test_fail_load_releases(serve):
-    """A load that fails: Spawning, Loading, Failed, Dead; nothing stays, however often it fails."""
+    """A load that fails: Spawning, Loading, Failed, Dead; nothing stays (F003, F004)."""
     server = serve({"m": EIGHT + "&load_fail=tensor 'w' is missing"},
                    "--limit", "breaker_failures=9")
     events = server.events()
@@ -68,7 +68,7 @@ def test_a_failed_load_leaves_the_model_usable(serve):
 
 
 def test_idle_clock_not_in_load(serve):
-    """A load of three times the idle time, beside traffic and maintenance, survives and answers."""
+    """A load of three times the idle time, beside traffic and maintenance, survives and answers (F040)."""
     server = serve({"m": EIGHT + "&load=3s", "other": "fake:text_embedding?weights=1GiB"},
                    "--idle", "1", "--idle-label", "1", "--max-workers", "1",
                    "--limit", "pressure_ms=100", "--limit", "ping_ms=200",
@@ -90,7 +90,7 @@ def test_idle_clock_not_in_load(serve):
 
 
 def test_slow_load_progress(serve):
-    """A load is judged by its progress: slow is well, standing still for load_stall_ms is not."""
+    """A load is judged by its progress: slow is well, standing still for load_stall_ms is not (F012)."""
     server = serve({"slow": "fake:text_embedding?load=2s",
                     "stuck": "fake:text_embedding?hang=load"},
                    "--max-workers", "1", "--limit", "load_stall_ms=500")
@@ -120,6 +120,7 @@ def test_idle_worker_answers_with_the_same_process(serve):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 def test_drain_finishes_what_runs(serve, number):
+    """SIGTERM and SIGINT drain (F240)."""
     server = serve({"m": EIGHT + "&script=yes"})
     server.vector("warm")
     pids = [w["pid"] for w in server.wait_settled()]
@@ -151,7 +152,7 @@ def test_drain_finishes_what_runs(serve, number):
 
 
 def test_drain_gives_up_at_its_limit(serve):
-    """What does not finish in time is answered with an error, and the exit status is still 0."""
+    """What does not finish in time is answered with an error, and the exit status is still 0 (F242, F248)."""
     server = serve({"m": EIGHT + "&script=yes"}, "--limit", "drain_ms=500")
     server.vector("warm")
     server.wait_settled()
@@ -166,6 +167,7 @@ def test_drain_gives_up_at_its_limit(serve):
 
 
 def test_second_signal_ends_at_once(serve):
+    """Nobody waits against their will (F245)."""
     server = serve({"m": EIGHT + "&script=yes&ignore_term=yes"}, "--limit", "drain_ms=30s")
     server.vector("warm")
     pids = [w["pid"] for w in server.wait_settled()]

@@ -13,7 +13,7 @@
 #define LEARNED_LOAD_MS 1000 /* another worker is never thought to come quicker */
 
 /* What a model needs one more worker for. */
-enum want { WANT_NONE, WANT_FIRST, WANT_MINIMUM, WANT_SECOND, WANT_MORE };
+enum want { WANT_NONE, WANT_FIRST, WANT_MINIMUM, WANT_PRELOAD, WANT_SECOND, WANT_MORE };
 
 static enum want want_more(struct supervisor *s, struct model *m, uint32_t living)
 {
@@ -65,6 +65,8 @@ static enum want wants(struct supervisor *s, struct model *m)
             model_wake_at(s, m, m->refill_at_ms);
         return WANT_NONE;
     }
+    if (living == 0 && m->preload_due)
+        return WANT_PRELOAD;
     if (ready && m->second_due && living < 2 && living < m->settings.max_workers)
         return WANT_SECOND;
     return living > 0 ? want_more(s, m, living) : WANT_NONE;
@@ -148,6 +150,7 @@ static void grant(struct supervisor *s, struct model *m, enum want want, const s
         m->second_due = m->settings.max_workers > 1 && m->queue.jobs > 0;
     else
         m->second_due = false;
+    m->preload_due = false;
     child_create(s, m, claim);
 }
 
@@ -169,6 +172,7 @@ static bool admit(struct supervisor *s, struct model *m, bool behind)
     }
     if (!needed) { /* it goes on with what it has */
         m->second_due = false;
+        model_skip_preload(s, m);
         m->more_at_ms = s->now_ms + LEARNED_LOAD_MS;
         return false;
     }

@@ -36,6 +36,7 @@ static void five_in_a_row_open_it(void **state)
     assert_false(allows(&b, 60099));
 }
 
+/* F088. */
 static void a_success_between_failures_starts_the_count_again(void **state)
 {
     (void)state;
@@ -48,6 +49,7 @@ static void a_success_between_failures_starts_the_count_again(void **state)
     assert_int_equal(b.state, BREAKER_CLOSED);
 }
 
+/* F089. */
 static void half_open_lets_three_in_at_a_time(void **state)
 {
     (void)state;
@@ -82,6 +84,7 @@ static void three_successes_close_it(void **state)
     assert_int_equal(b.state, BREAKER_CLOSED);
 }
 
+/* F090. */
 static void one_failure_opens_it_again_for_the_whole_time(void **state)
 {
     (void)state;

@@ -5,7 +5,7 @@
 
 struct sums {
     uint64_t leased, bytes_waiting;
-    size_t jobs_waiting, jobs_running, requests;
+    size_t jobs_waiting, jobs_running, requests, names, busy;
     uint64_t children;
 };
 
@@ -34,6 +34,8 @@ static void check_child(const struct supervisor *s, const struct child *c, struc
     CHECK(jobs == c->jobs_count && jobs <= c->slots);
     CHECK(alone == 0 || jobs == 1);
     CHECK(map_get(&s->children, map_id(&c->key)) == c);
+    CHECK((jobs > 0) == link_is_on_list(&c->busy_link));
+    sums->busy += jobs > 0;
     switch (c->state) {
     case SPAWNING:
     case LOADING: CHECK(jobs == 0 && c->ready_ms == 0 && c->phase == STAY); break;
@@ -50,9 +52,22 @@ static void check_child(const struct supervisor *s, const struct child *c, struc
     }
 }
 
+/* Names lead to whom they name and to nobody else; who is to be inspected stands in that queue. */
+static void check_names(const struct supervisor *s, const struct model *m, struct sums *sums)
+{
+    const bool asked = link_is_on_list(&m->inspect_link);
+    CHECK(!asked || m->inspection == INSPECTION_PENDING);
+    CHECK(asked || m->inspection != INSPECTION_PENDING || (m->gone && !model_has_jobs(m)));
+    for (size_t i = 0; i <= m->settings.aliases_count; i++) {
+        const char *name = i == 0 ? m->name : m->aliases[i - 1];
+        CHECK((map_get(&s->by_name, str_of(name)) == m) == !m->gone);
+        sums->names += !m->gone;
+    }
+}
+
 static void check_model(const struct supervisor *s, const struct model *m, struct sums *sums)
 {
-    uint32_t living = 0, holders = 0, starting = 0;
+    uint32_t living = 0, holders = 0, starting = 0, unloading = 0;
     size_t waiting = 0;
     uint64_t bytes = 0;
     for (size_t i = 0; i < PRIORITIES; i++)
@@ -70,9 +85,12 @@ static void check_model(const struct supervisor *s, const struct model *m, struc
         living += child_state_is_living(c->state);
         holders += child_state_holds_memory(c->state);
         starting += c->state == SPAWNING || c->state == LOADING;
+        unloading += c->unloads && c->state != DEAD;
         check_child(s, c, sums);
     }
-    CHECK(living <= m->settings.max_workers);
+    CHECK(living <= m->workers_most && unloading == m->unloading);
+    CHECK(!m->gone || !m->preload_due);
+    check_names(s, m, sums);
     CHECK(starting <= 1); /* one spawner a key */
     CHECK(holders == m->holders && (holders > 0 || m->weights_held == 0));
     sums->leased += m->weights_held;
@@ -91,6 +109,10 @@ void supervisor_check(const struct supervisor *s)
         CHECK(CONTAINER_OF(at, struct request, link)->job == NULL);
         sums.requests++;
     }
+    size_t busy = 0;
+    LIST_EACH(&s->busy, at)
+        busy++;
+    CHECK(sums.names == s->by_name.count && sums.busy == busy);
     CHECK(sums.leased == s->leased_bytes);
     CHECK(sums.children == s->totals.children);
     CHECK(sums.jobs_waiting == s->jobs_waiting && sums.bytes_waiting == s->bytes_waiting);

@@ -100,6 +100,7 @@ void child_free(struct supervisor *s, struct child *c)
     timer_clear(&s->child_timers, &c->wake);
     list_remove(&c->dirty_link);
     list_remove(&c->link);
+    CHECK(!link_is_on_list(&c->busy_link));
     map_remove(&s->children, map_id(&c->key));
     mem_free(c);
 }
@@ -181,6 +182,7 @@ static void bury(struct supervisor *s, struct child *c)
     lease_move(s, c, LEASE_REAPED, 0);
     CHECK(s->totals.children > 0);
     s->totals.children--;
+    m->unloading -= c->unloads;
     s->claims_dirty = s->shares_dirty = true;
 
     bool second_death = false;

@@ -21,7 +21,7 @@ struct child {
     uint64_t key; /* the id, for the map */
     uint32_t id;
     struct link link; /* model->children */
-    struct link dirty_link;
+    struct link dirty_link, busy_link;
     struct timer wake;
     struct model *model;
     enum child_state state;
@@ -42,6 +42,7 @@ struct child {
     uint32_t threads; /* share last told */
     bool hello;
     bool exited, lost;            /* facts for the turn */
+    bool unloads;                 /* the end of an unload waits for its reap */
     bool replan;                  /* its plan is larger than what was inspected */
     struct weir_error load_error; /* what it said when it could not load */
     char reason[160];             /* why it was lost or left */

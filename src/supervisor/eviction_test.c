@@ -60,6 +60,7 @@ static void a_victims_memory_is_given_only_after_its_exit(void **state)
     test_close(t);
 }
 
+/* F010, F018. */
 static void a_busy_worker_is_waited_for(void **state)
 {
     (void)state;

@@ -4,11 +4,50 @@
  * a file that kills it costs that model its answer, and a new inspector goes on with the rest. */
 #include "supervisor/state.h"
 
+#include "base/capability.h"
 #include "base/error.h"
 #include "wire/build_id.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+
+#define RETRY_MS 1000 /* until a refused start is tried again, doubled each time */
+
+void inspect_init(struct supervisor *s)
+{
+    for (size_t p = 0; p < WORKER_PROGRAM_COUNT; p++) {
+        list_init(&s->to_inspect[p]);
+        list_init(&s->waited_for[p]);
+    }
+}
+
+void inspect_later(struct supervisor *s, struct model *m)
+{
+    if (!link_is_on_list(&m->inspect_link))
+        list_push_back(&s->to_inspect[m->settings.program], &m->inspect_link);
+    s->dirty = true;
+}
+
+void inspect_hurry(struct supervisor *s, struct model *m)
+{
+    if (m->hurried || !link_is_on_list(&m->inspect_link))
+        return;
+    m->hurried = true;
+    list_remove(&m->inspect_link);
+    list_push_back(&s->waited_for[m->settings.program], &m->inspect_link);
+}
+
+void inspect_again(struct supervisor *s, struct model *m)
+{
+    if (m->inspection == INSPECTION_PENDING)
+        return;
+    if (m->inspection == INSPECTION_FAILED)
+        m->problem = (struct weir_error){ .index = -1 };
+    m->inspection = INSPECTION_PENDING;
+    inspect_later(s, m);
+    model_touch(s, m);
+}
 
 static struct inspector *find(struct supervisor *s, uint32_t id)
 {
@@ -18,25 +57,28 @@ static struct inspector *find(struct supervisor *s, uint32_t id)
     return NULL;
 }
 
-static struct model *next_for(struct supervisor *s, enum worker_program program)
+static struct model *next_for(const struct supervisor *s, size_t program)
 {
-    LIST_EACH(&s->to_inspect, at) {
-        struct model *m = CONTAINER_OF(at, struct model, inspect_link);
-        if (m->settings.program == program)
-            return m;
-    }
-    return NULL;
+    const struct link *first = s->waited_for[program].next;
+    if (first == &s->waited_for[program])
+        first = s->to_inspect[program].next;
+    if (first == &s->to_inspect[program])
+        return NULL;
+    return CONTAINER_OF(first, struct model, inspect_link);
 }
 
 static void answer(struct supervisor *s, struct model *m, const struct plan *plan,
                    const struct weir_error *problem)
 {
     list_remove(&m->inspect_link);
+    m->hurried = false;
     if (plan != NULL) {
         m->inspection = INSPECTION_DONE;
         m->plan = *plan;
-        if (m->settings.context > m->plan.positions)
-            m->settings.context = m->plan.positions;
+        m->settings.context =
+            m->context_asked < m->plan.positions ? m->context_asked : m->plan.positions;
+        if (m->settings.capabilities != 0)
+            m->plan.capabilities = m->settings.capabilities;
     } else {
         m->inspection = INSPECTION_FAILED;
         m->problem = *problem;
@@ -58,18 +100,45 @@ static void answer_problem(struct supervisor *s, struct model *m, const char *wh
     answer(s, m, NULL, &problem);
 }
 
-static void start(struct supervisor *s, struct inspector *i, enum worker_program program,
-                  struct model *first)
+/* The system is short of something now: no word about a model, or about the program. */
+static bool is_passing(const struct weir_error *err)
 {
-    struct weir_error err;
-    struct spawn_spec spec = { .program = program, .title = "weir:inspect" };
-    *i = (struct inspector){ .id = ++s->last_child, .since_ms = s->now_ms };
-    s->totals.decisions++;
-    if (s->world->spawn(s->world->context, SPAWN_INSPECT, i->id, &spec, &err) != WEIR_OK) {
-        i->id = 0;
-        answer_problem(s, first, err.text);
+    return err->code == WEIR_NO_MEMORY || err->os_errno == EAGAIN || err->os_errno == ENOMEM ||
+           err->os_errno == EMFILE || err->os_errno == ENFILE;
+}
+
+static void start_failed(struct supervisor *s, struct inspector *i, enum worker_program program,
+                         const struct weir_error *err)
+{
+    const int64_t most_ms = s->options.limits.restart_max_ms;
+    i->id = 0;
+    if (is_passing(err)) {
+        int64_t delay_ms = i->refusals < 16 ? (int64_t)RETRY_MS << i->refusals : most_ms;
+        delay_ms = delay_ms < most_ms ? delay_ms : most_ms;
+        i->refusals++;
+        i->retry_at_ms = s->now_ms + delay_ms;
+        log_write(s->options.log, LOG_WARN, "inspect",
+                  "no inspector could be started, the next try is in %" PRId64 " ms: %s", delay_ms,
+                  err->text);
         return;
     }
+    /* What is wrong with the program is the same for all that it should look at. */
+    for (struct model *m; (m = next_for(s, program)) != NULL;)
+        answer_problem(s, m, err->text);
+}
+
+static void start(struct supervisor *s, struct inspector *i, enum worker_program program)
+{
+    struct weir_error err = { .index = -1 };
+    struct spawn_spec spec = { .program = program, .title = "weir:inspect" };
+    const uint32_t refusals = i->refusals;
+    *i = (struct inspector){ .id = ++s->last_child, .since_ms = s->now_ms, .refusals = refusals };
+    s->totals.decisions++;
+    if (s->world->spawn(s->world->context, SPAWN_INSPECT, i->id, &spec, &err) != WEIR_OK) {
+        start_failed(s, i, program, &err);
+        return;
+    }
+    i->refusals = 0;
     s->totals.children++;
 }
 
@@ -80,8 +149,8 @@ static void ask(struct supervisor *s, struct inspector *i, struct model *m)
     i->since_ms = s->now_ms;
     struct buffer body;
     buffer_init(&body, FRAME_BODY_MAX);
-    message_inspect_write(&body, &(struct message_inspect){ .path = str_of(m->path),
-                                                            .context = m->settings.context });
+    message_inspect_write(
+        &body, &(struct message_inspect){ .path = str_of(m->path), .context = m->context_asked });
     s->totals.decisions++;
     s->world->send(s->world->context, i->id, FRAME_INSPECT, m->number, buffer_view(&body),
                    (struct str){ 0 });
@@ -102,11 +171,9 @@ void inspect_turn(struct supervisor *s)
 {
     for (size_t p = 0; p < WORKER_PROGRAM_COUNT; p++) {
         struct inspector *i = &s->inspectors[p];
-        struct model *m = next_for(s, (enum worker_program)p);
-        while (i->id == 0 && m != NULL && !s->draining) {
-            start(s, i, (enum worker_program)p, m);
-            m = next_for(s, (enum worker_program)p);
-        }
+        if (i->id == 0 && next_for(s, p) != NULL && !s->draining && s->now_ms >= i->retry_at_ms)
+            start(s, i, (enum worker_program)p);
+        struct model *m = next_for(s, p);
         const bool drain_over = s->draining && s->now_ms >= s->drain_until_ms;
         if (is_waiting(i) && (drain_over || s->now_ms - i->since_ms >= patience(s, i))) {
             inspect_on_gone(s, i->id, false, "the inspector did not answer in time");
@@ -126,6 +193,21 @@ void inspect_turn(struct supervisor *s)
     }
 }
 
+/* Its settings may name a part of what its files can, and nothing beyond. */
+static bool find_lack(const struct model *m, const struct plan *plan, struct weir_error *err)
+{
+    const uint32_t lacks = m->settings.capabilities & ~plan->capabilities;
+    unsigned first = 0;
+    if (lacks == 0)
+        return false;
+    while ((lacks & 1u << first) == 0)
+        first++;
+    weir_fail(err, WEIR_LOAD_FAILED,
+              "model '%.80s' is configured for %s, which its files (%.32s) do not have", m->name,
+              capability_name(first), plan->architecture);
+    return true;
+}
+
 static void on_inspected(struct supervisor *s, struct inspector *i, const struct frame *f)
 {
     struct message_inspected m;
@@ -142,8 +224,10 @@ static void on_inspected(struct supervisor *s, struct inspector *i, const struct
     i->current = NULL;
     i->asked = 0;
     i->answers++;
-    if (model != NULL) /* else it was unregistered meanwhile */
-        answer(s, model, m.error.code == WEIR_OK ? &m.plan : NULL, &m.error);
+    if (model == NULL) /* it was unregistered meanwhile */
+        return;
+    const bool good = m.error.code == WEIR_OK && !find_lack(model, &m.plan, &m.error);
+    answer(s, model, good ? &m.plan : NULL, &m.error);
 }
 
 bool inspect_on_frame(struct supervisor *s, uint32_t id, const struct frame *f)
@@ -181,7 +265,7 @@ bool inspect_on_gone(struct supervisor *s, uint32_t id, bool exited, const char 
     if (!i->leaving && !i->killed) {
         struct model *m = i->current;
         if (i->asked == 0 && i->answers == 0)
-            m = next_for(s, (enum worker_program)(i - s->inspectors));
+            m = next_for(s, (size_t)(i - s->inspectors));
         i->current = NULL;
         i->asked = 0;
         if (m != NULL)
@@ -215,6 +299,8 @@ int64_t inspect_wake(const struct supervisor *s)
         const struct inspector *i = &s->inspectors[p];
         if (is_waiting(i) && i->since_ms + patience(s, i) < at)
             at = i->since_ms + patience(s, i);
+        if (i->id == 0 && next_for(s, p) != NULL && !s->draining && i->retry_at_ms < at)
+            at = i->retry_at_ms;
     }
     return at;
 }

@@ -14,8 +14,16 @@ struct inspector {
     struct model *current; /* that model; NULL once it was unregistered */
     uint32_t answers;
     int64_t since_ms;
+    uint32_t refusals; /* in a row, by a system that has no room for a process now */
+    int64_t retry_at_ms;
 };
 
+void inspect_init(struct supervisor *s);
+/* Behind all others; ahead of those that nobody waits for; once more, with all that was found
+ * forgotten. Each is harmless where it does not apply. */
+void inspect_later(struct supervisor *s, struct model *m);
+void inspect_hurry(struct supervisor *s, struct model *m);
+void inspect_again(struct supervisor *s, struct model *m);
 void inspect_turn(struct supervisor *s);
 bool inspect_on_frame(struct supervisor *s, uint32_t id, const struct frame *f);
 bool inspect_on_gone(struct supervisor *s, uint32_t id, bool exited, const char *what);

@@ -156,6 +156,7 @@ uint64_t supervisor_submit(struct supervisor *s, const struct submission *r, str
     q->callbacks = r->callbacks;
     q->context = r->context;
     q->own_credit = r->own_credit;
+    q->keep_alive_ms = r->keep_alive_ms;
     q->probe = probe;
     q->accepted_ms = q->placed_ms = s->now_ms;
     map_put(&s->requests, map_id(&q->id), q);
@@ -179,6 +180,7 @@ void request_end(struct supervisor *s, struct request *r, const struct weir_erro
         r->probe = false;
     }
     r->outcome.error = *error;
+    model_keep_alive(s, r->job->model, r->keep_alive_ms, error->code == WEIR_OK);
     r->job = NULL;
     timer_clear(&s->request_timers, &r->deadline);
     list_remove(&r->link);
@@ -281,6 +283,7 @@ void job_place(struct supervisor *s, struct job *j, struct child *c)
         CONTAINER_OF(at, struct request, link)->placed_ms = s->now_ms;
     list_push_back(&c->jobs, &j->link);
     if (c->jobs_count++ == 0) {
+        list_push_back(&s->busy, &c->busy_link);
         c->ticks_ms = s->now_ms;
         child_step(s, c, JOB, "took a job");
         s->shares_dirty = true;
@@ -308,6 +311,7 @@ void job_detach(struct supervisor *s, struct job *j)
     c->last_used_ms = s->now_ms;
     c->model->last_used_ms = s->now_ms;
     if (c->jobs_count == 0) {
+        list_remove(&c->busy_link);
         if (c->state == PROCESSING)
             child_step(s, c, DRAINED, "its last job ended");
         s->shares_dirty = true;

@@ -26,6 +26,7 @@ struct request {
     bool probe; /* counted by the model's half-open breaker */
     int64_t accepted_ms, placed_ms;
     int64_t patience_ms;            /* from accepted_ms to its deadline */
+    int64_t keep_alive_ms;          /* for the model, from its end on */
     struct request_outcome outcome; /* the error is there once it ended */
 };
 

@@ -1,19 +1,11 @@
-/* model.c — the registry: entries, what is known of them, and what their failures mean. */
+/* model.c — one model: how long its workers stay, what failures mean, when it is tried again. */
 #include "supervisor/state.h"
 
-#include "base/check.h"
 #include "base/error.h"
-#include "base/mem.h"
 
 #include <inttypes.h>
-#include <string.h>
 
-#define SLOTS_MAX 64 /* as many as a control page has cancel words */
-
-struct model *model_find(struct supervisor *s, const char *name)
-{
-    return map_get(&s->by_name, str_of(name));
-}
+#define KEEP_ALIVE_MAX_MS (INT64_C(24) * 24 * 60 * 60 * 1000)
 
 static void refuse_backoff(struct weir_error *err, const struct model *m, int64_t rest_ms)
 {
@@ -33,107 +25,48 @@ bool model_in_backoff(const struct supervisor *s, const struct model *m, struct 
     return true;
 }
 
-static bool name_is_legal(const char *name)
-{
-    static const char legal[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._/:-@";
-    size_t length = strlen(name);
-    return length > 0 && length <= 200 && strspn(name, legal) == length;
-}
-
-enum weir_code supervisor_register(struct supervisor *s, const struct model_settings *settings,
-                                   struct weir_error *err)
-{
-    if (!name_is_legal(settings->name))
-        return weir_fail(err, WEIR_INVALID,
-                         "'%.100s' is no model name: 1 to 200 of A-Z a-z 0-9 . _ / "
-                         ": - and an @revision",
-                         settings->name);
-    if (s->draining)
-        return weir_fail(err, WEIR_SHUTTING_DOWN, "the pool is shutting down");
-    if (model_find(s, settings->name) != NULL)
-        return weir_fail(err, WEIR_EXISTS, "a model named '%s' is registered already",
-                         settings->name);
-    if (settings->max_workers == 0 || settings->min_workers > settings->max_workers)
-        return weir_fail(err, WEIR_INVALID, "model '%s': min_workers is %u, max_workers %u",
-                         settings->name, settings->min_workers, settings->max_workers);
-    if (settings->idle_label_ms > settings->idle_ms)
-        return weir_fail(err, WEIR_INVALID,
-                         "model '%s': idle_label is %" PRId64 " ms, more than idle, %" PRId64 " ms",
-                         settings->name, settings->idle_label_ms, settings->idle_ms);
-    if (settings->slots > SLOTS_MAX)
-        return weir_fail(err, WEIR_INVALID, "model '%s': slots is %u, the limit is %u",
-                         settings->name, settings->slots, SLOTS_MAX);
-    struct model *m = mem_new(1, sizeof *m);
-    m->number = ++s->last_model;
-    m->name = mem_copy_text(settings->name, strlen(settings->name));
-    m->path = mem_copy_text(settings->path, strlen(settings->path));
-    m->settings = *settings;
-    m->settings.name = m->name;
-    m->settings.path = m->path;
-    queue_init(&m->queue);
-    list_init(&m->children);
-    list_push_back(&s->models, &m->link);
-    list_push_back(&s->to_inspect, &m->inspect_link);
-    map_put(&s->by_name, str_of(m->name), m);
-    m->last_used_ms = m->last_retired_ms = s->now_ms;
-    event_emit(s, &(struct pool_event){ .kind = "registered", .model = m->name });
-    model_touch(s, m);
-    return WEIR_OK;
-}
-
-enum weir_code supervisor_unregister(struct supervisor *s, const char *name, struct weir_error *err)
-{
-    struct model *m = model_find(s, name);
-    if (m == NULL)
-        return weir_fail(err, WEIR_NO_SUCH_MODEL, "no model named '%.120s' is registered", name);
-    map_remove(&s->by_name, str_of(m->name));
-    m->gone = true;
-    inspect_forget(s, m);
-    if (m->inspection == INSPECTION_PENDING) {
-        struct weir_error error;
-        weir_fail(&error, WEIR_NO_SUCH_MODEL, "model '%s' was unregistered", m->name);
-        model_fail_jobs(s, m, &error);
-    }
-    model_touch(s, m);
-    return WEIR_OK;
-}
-
-enum weir_code supervisor_unload(struct supervisor *s, const char *name, struct weir_error *err)
-{
-    struct model *m = model_find(s, name);
-    if (m == NULL)
-        return weir_fail(err, WEIR_NO_SUCH_MODEL, "no model named '%.120s' is registered", name);
-    m->second_due = false;
-    m->refill_at_ms = INT64_MAX; /* min_workers counts again from the next request on */
-    model_touch(s, m);           /* it may stand in the queue for memory without a worker */
-    LIST_EACH(&m->children, at) {
-        struct child *c = CONTAINER_OF(at, struct child, link);
-        if (child_state_is_living(c->state))
-            child_retire(s, c, "unload");
-    }
-    return WEIR_OK;
-}
-
-void model_free(struct supervisor *s, struct model *m)
-{
-    CHECK(list_empty(&m->children) && m->queue.jobs == 0 && m->holders == 0);
-    timer_clear(&s->model_timers, &m->wake);
-    list_remove(&m->link);
-    list_remove(&m->dirty_link);
-    inspect_forget(s, m); /* its files may have been looked at anew since it was unregistered */
-    list_remove(&m->claim_link);
-    mem_free(m->name);
-    mem_free(m->path);
-    mem_free(m);
-}
-
 uint32_t model_living(const struct model *m)
 {
     uint32_t living = 0;
     LIST_EACH(&m->children, at)
         living += child_state_is_living(CONTAINER_OF(at, struct child, link)->state);
     return living;
+}
+
+uint32_t model_least(const struct model *m)
+{
+    if (m->gone)
+        return 0;
+    return m->settings.min_workers == 0 && m->settings.pin ? 1 : m->settings.min_workers;
+}
+
+int64_t model_idle_ms(const struct model *m)
+{
+    if (m->keep_alive_ms == 0)
+        return m->settings.idle_ms;
+    return m->keep_alive_ms > 0 ? m->keep_alive_ms : INT64_MAX;
+}
+
+void model_keep_alive(struct supervisor *s, struct model *m, int64_t keep_alive_ms, bool succeeded)
+{
+    if (keep_alive_ms < 0 && keep_alive_ms != KEEP_ALIVE_NONE)
+        keep_alive_ms = KEEP_ALIVE_FOREVER;
+    if (keep_alive_ms > KEEP_ALIVE_MAX_MS)
+        keep_alive_ms = KEEP_ALIVE_MAX_MS;
+    m->keep_alive_ms = keep_alive_ms;
+    if (succeeded) /* one that only loaded it had no job whose end would count */
+        m->last_used_ms = s->now_ms;
+    model_touch(s, m);
+}
+
+void model_skip_preload(struct supervisor *s, struct model *m)
+{
+    if (!m->preload_due)
+        return;
+    m->preload_due = false;
+    event_emit(s, &(struct pool_event){ .kind = "skipped",
+                                        .model = m->name,
+                                        .reason = "no memory is free to preload it" });
 }
 
 bool model_has_jobs(const struct model *m)
@@ -207,6 +140,13 @@ static int64_t restart_delay(struct supervisor *s, const struct model *m)
     return delay * (int64_t)(80 + (s->jitter >> 33) % 41) / 100;
 }
 
+/* It was told to go, and stays away until somebody asks, however its last worker ends. */
+static void refill_after(struct model *m, int64_t at_ms)
+{
+    if (m->refill_at_ms != INT64_MAX)
+        m->refill_at_ms = at_ms;
+}
+
 /* No living worker: what could not be loaded answers everyone who waits. */
 static void fail_if_alone(struct supervisor *s, struct model *m)
 {
@@ -221,7 +161,7 @@ void model_load_failed(struct supervisor *s, struct model *m, const struct weir_
     m->problem = *error;
     m->problem.code = WEIR_LOAD_FAILED;
     m->crashes++;
-    m->refill_at_ms = s->now_ms + restart_delay(s, m);
+    refill_after(m, s->now_ms + restart_delay(s, m));
     log_write(s->options.log, LOG_WARN, "model", "%s could not be loaded: %s", m->name,
               error->text);
     fail_if_alone(s, m);
@@ -235,10 +175,11 @@ void model_crashed_loading(struct supervisor *s, struct model *m, const char *wh
     weir_fail(&m->problem, WEIR_LOAD_FAILED, "a worker of model '%s' died while loading: %.140s",
               m->name, what);
     m->crashes++;
-    m->refill_at_ms = s->now_ms + restart_delay(s, m);
+    const int64_t again_ms = s->now_ms + restart_delay(s, m);
+    refill_after(m, again_ms);
     if (m->load_crashed) {
         m->load_crashed = false;
-        m->restart_at_ms = m->refill_at_ms;
+        m->restart_at_ms = again_ms;
         fail_if_alone(s, m);
         model_wake_at(s, m, m->restart_at_ms);
     } else {
@@ -252,7 +193,8 @@ void model_crashed(struct supervisor *s, struct model *m, const char *what, bool
 {
     weir_fail(&m->problem, WEIR_WORKER_LOST, "a worker of model '%s' died: %.150s", m->name, what);
     m->crashes++;
-    m->restart_at_ms = m->refill_at_ms = s->now_ms + restart_delay(s, m);
+    m->restart_at_ms = s->now_ms + restart_delay(s, m);
+    refill_after(m, m->restart_at_ms);
     model_wake_at(s, m, m->restart_at_ms);
     if (counts)
         model_failure(s, m);
@@ -274,7 +216,5 @@ void model_inspect_anew(struct supervisor *s, struct model *m)
         return;
     }
     m->replanned = true;
-    m->inspection = INSPECTION_PENDING;
-    list_push_back(&s->to_inspect, &m->inspect_link);
-    s->dirty = true;
+    inspect_again(s, m);
 }

@@ -94,36 +94,24 @@ void turn_place(struct supervisor *s, struct model *m)
     }
 }
 
-static uint32_t count_busy(const struct supervisor *s)
-{
-    uint32_t busy = 0;
-    LIST_EACH(&s->models, m)
-        LIST_EACH(&CONTAINER_OF(m, struct model, link)->children, at)
-            busy += CONTAINER_OF(at, struct child, link)->jobs_count > 0;
-    return busy;
-}
-
-/* The cores, shared out among the workers that compute now; each gets at least one. In the order of
- * the lists, not of the map, so that the same workers always get the same shares. */
+/* The cores, shared out among the workers that compute now; each gets at least one. In the order in
+ * which they became busy, so that the same workers always get the same shares. */
 void turn_share(struct supervisor *s)
 {
     if (!s->shares_dirty)
         return;
     s->shares_dirty = false;
-    const uint32_t busy = count_busy(s);
-    uint32_t given = 0;
-    LIST_EACH(&s->models, m)
-        LIST_EACH(&CONTAINER_OF(m, struct model, link)->children, at) {
-            struct child *c = CONTAINER_OF(at, struct child, link);
-            if (c->jobs_count == 0)
-                continue;
-            uint32_t share =
-                s->options.threads / busy + (given++ < s->options.threads % busy ? 1 : 0);
-            share = share > 0 ? share : 1;
-            if (share == c->threads)
-                continue;
-            c->threads = share;
-            s->totals.decisions++;
-            s->world->share(s->world->context, c->id, share);
-        }
+    uint32_t busy = 0, given = 0;
+    LIST_EACH(&s->busy, at)
+        busy++;
+    LIST_EACH(&s->busy, at) {
+        struct child *c = CONTAINER_OF(at, struct child, busy_link);
+        uint32_t share = s->options.threads / busy + (given++ < s->options.threads % busy ? 1 : 0);
+        share = share > 0 ? share : 1;
+        if (share == c->threads)
+            continue;
+        c->threads = share;
+        s->totals.decisions++;
+        s->world->share(s->world->context, c->id, share);
+    }
 }

@@ -64,6 +64,10 @@ struct model_settings {
     bool replace;          /* an entry of that name gives way instead of refusing this one */
 };
 
+/* keep_alive_ms besides a duration; 0 is the model's idle_ms. */
+#define KEEP_ALIVE_FOREVER (-1) /* no idle time counts; its memory may still be needed */
+#define KEEP_ALIVE_NONE    (-2) /* every worker leaves as soon as no request is left */
+
 struct request_outcome {
     struct weir_error error; /* WEIR_OK: it succeeded */
     uint64_t input_tokens, output_tokens;

@@ -11,6 +11,7 @@
 #include "supervisor/ledger.h"
 #include "supervisor/model.h"
 #include "supervisor/queue.h"
+#include "supervisor/registry.h"
 #include "supervisor/supervisor.h"
 #include "wire/message.h"
 
@@ -26,7 +27,10 @@ struct supervisor {
     int64_t now_ms;
     struct link models;
     struct map by_name, children, jobs, requests;
-    struct link dirty_models, dirty_children, ended, claims, to_inspect;
+    struct link dirty_models, dirty_children, ended, claims;
+    struct link busy; /* children that have jobs, the longest busy first */
+    /* Models, by program; those that requests wait for are inspected first. */
+    struct link to_inspect[WORKER_PROGRAM_COUNT], waited_for[WORKER_PROGRAM_COUNT];
     struct timer_heap request_timers, child_timers, model_timers;
     struct timer memory_timer; /* in model_timers */
     struct inspector inspectors[WORKER_PROGRAM_COUNT];
@@ -41,6 +45,8 @@ struct supervisor {
     uint64_t last_id;
     bool dirty, claims_dirty, shares_dirty, draining;
     int64_t drain_until_ms;
+    bool drain_over;          /* it was reached, and every model knows */
+    size_t turns_since_check; /* of the whole state, in checked builds */
     struct supervisor_totals totals;
     uint64_t jitter;
 };
@@ -58,6 +64,7 @@ bool child_runs_alone(const struct child *c); /* a job that shares its worker wi
 void turn_want(struct supervisor *s, struct model *m);
 void turn_admit(struct supervisor *s);
 /* retire.c: */
+void turn_trim(struct supervisor *s, struct model *m); /* before new jobs are placed */
 void turn_retire(struct supervisor *s, struct model *m);
 
 #endif

@@ -13,6 +13,15 @@ static void write_capabilities(struct jsonw *out, const struct model *m)
     jsonw_end(out);
 }
 
+static void write_aliases(struct jsonw *out, const struct model *m)
+{
+    jsonw_key(out, "aliases");
+    jsonw_array(out);
+    for (size_t i = 0; i < m->settings.aliases_count; i++)
+        jsonw_text(out, m->settings.aliases[i]);
+    jsonw_end(out);
+}
+
 static void write_problem(struct jsonw *out, const struct model *m)
 {
     jsonw_key(out, "problem");
@@ -37,6 +46,7 @@ static void write_model(struct supervisor *s, struct jsonw *out, const struct mo
 {
     jsonw_object(out);
     jsonw_key(out, "name"), jsonw_text(out, m->name);
+    write_aliases(out, m);
     write_capabilities(out, m);
     struct str name = str_of(m->name), base, revision;
     jsonw_key(out, "revision");
@@ -44,6 +54,8 @@ static void write_model(struct supervisor *s, struct jsonw *out, const struct mo
         jsonw_str(out, revision);
     else
         jsonw_null(out);
+    jsonw_key(out, "pinned"), jsonw_bool(out, m->settings.pin);
+    jsonw_key(out, "draining"), jsonw_bool(out, m->gone);
     jsonw_key(out, "queue"), jsonw_u64(out, m->queue.jobs);
     jsonw_key(out, "breaker"), jsonw_text(out, breaker_name(m->breaker.state));
     write_problem(out, m);
@@ -94,6 +106,7 @@ void supervisor_models(struct supervisor *s, struct jsonw *out)
             continue;
         jsonw_object(out);
         jsonw_key(out, "name"), jsonw_text(out, m->name);
+        write_aliases(out, m);
         write_capabilities(out, m);
         write_problem(out, m);
         jsonw_key(out, "inspected"), jsonw_bool(out, m->inspection != INSPECTION_PENDING);

@@ -6,7 +6,8 @@
 
 #include <stdio.h>
 
-#define ROUNDS_MAX 8 /* a caller that submits from on_end has the rest in the next turn */
+#define ROUNDS_MAX   8  /* a caller that submits from on_end has the rest in the next turn */
+#define NAMES_A_TURN 64 /* looked at by the checks of a checked build */
 
 void event_emit(struct supervisor *s, const struct pool_event *event)
 {
@@ -37,9 +38,10 @@ struct supervisor *supervisor_create(const struct supervisor_options *options,
     s->now_ms = now_ms;
     s->jitter = (uint64_t)now_ms;
     struct link *heads[] = { &s->models, &s->dirty_models, &s->dirty_children,
-                             &s->ended,  &s->claims,       &s->to_inspect };
+                             &s->ended,  &s->claims,       &s->busy };
     for (size_t i = 0; i < ARRAY_COUNT(heads); i++)
         list_init(heads[i]);
+    inspect_init(s);
     map_init(&s->by_name);
     map_init(&s->children);
     map_init(&s->jobs);
@@ -157,28 +159,32 @@ bool supervisor_is_dirty(const struct supervisor *s)
     return s->dirty;
 }
 
-/* Step 1: deadlines, and the end of a drain for what still waits or runs. */
+/* Step 1: deadlines, and that of a drain is news for every model. */
 static void expire_jobs(struct supervisor *s)
 {
     for (struct timer *t; (t = timer_take(&s->request_timers, s->now_ms)) != NULL;)
         request_expire(s, CONTAINER_OF(t, struct request, deadline));
-    if (!s->draining)
+    if (!s->draining || s->drain_over || s->now_ms < s->drain_until_ms)
         return;
-    bool over = s->now_ms >= s->drain_until_ms;
-    LIST_EACH(&s->models, at) {
-        struct model *m = CONTAINER_OF(at, struct model, link);
-        struct weir_error error;
-        weir_fail(&error, WEIR_SHUTTING_DOWN, "the pool shut down before the request was done");
-        error.retry_after_ms = 1000;
-        /* Nothing is started any more: without a worker it can only wait in vain. */
-        if (over || model_living(m) == 0)
-            model_fail_jobs(s, m, &error);
-        if (!over)
-            continue;
-        LIST_EACH(&m->children, c)
-            LIST_EACH(&CONTAINER_OF(c, struct child, link)->jobs, j)
-                job_give_up(s, CONTAINER_OF(j, struct job, link), &error);
-    }
+    s->drain_over = true;
+    LIST_EACH(&s->models, at)
+        model_touch(s, CONTAINER_OF(at, struct model, link));
+}
+
+/* What can't be served any more is answered: all that is left when the time is over, and before
+ * that what waits for a model without a worker, since nothing is started any more. */
+static void drain_model(struct supervisor *s, struct model *m)
+{
+    struct weir_error error;
+    weir_fail(&error, WEIR_SHUTTING_DOWN, "the pool shut down before the request was done");
+    error.retry_after_ms = 1000;
+    if (s->drain_over || model_living(m) == 0)
+        model_fail_jobs(s, m, &error);
+    if (!s->drain_over)
+        return;
+    LIST_EACH(&m->children, c)
+        LIST_EACH(&CONTAINER_OF(c, struct child, link)->jobs, j)
+            job_give_up(s, CONTAINER_OF(j, struct job, link), &error);
 }
 
 static void settle_children(struct supervisor *s)
@@ -216,15 +222,17 @@ static void decide(struct supervisor *s)
     while (!list_empty(&walk)) {
         struct model *m = CONTAINER_OF(walk.next, struct model, dirty_link);
         list_remove(&m->dirty_link);
+        if (s->draining)
+            drain_model(s, m);
         if (m->queue.jobs > 0 && m->refill_at_ms == INT64_MAX)
             m->refill_at_ms = s->now_ms;
+        if (m->queue.jobs > 0 && m->inspection == INSPECTION_PENDING)
+            inspect_hurry(s, m);
+        turn_trim(s, m);
         turn_place(s, m);
         turn_want(s, m);
         turn_retire(s, m);
-        if (m->gone && list_empty(&m->children) && m->queue.jobs == 0) {
-            event_emit(s, &(struct pool_event){ .kind = "unregistered", .model = m->name });
-            model_free(s, m);
-        }
+        registry_settle(s, m);
     }
 }
 
@@ -247,6 +255,16 @@ static void pass(struct supervisor *s)
 }
 
 #ifdef WEIR_CHECKED
+/* A look at everything is worth as many turns as there are names to look at, so that ten thousand
+ * models can be tested too. */
+static bool check_is_due(struct supervisor *s)
+{
+    if (++s->turns_since_check * NAMES_A_TURN < s->by_name.count)
+        return false;
+    s->turns_since_check = 0;
+    return true;
+}
+
 /* The property that keeps a missed edge from wedging the server: over the same facts, the same
  * steps over everything decide nothing more. */
 static void check_settled(struct supervisor *s)
@@ -280,7 +298,8 @@ int64_t supervisor_turn(struct supervisor *s, int64_t now_ms)
         return s->now_ms;
     }
 #ifdef WEIR_CHECKED
-    check_settled(s);
+    if (check_is_due(s))
+        check_settled(s);
 #endif
     s->dirty = false;
     int64_t next = timer_next(&s->request_timers);

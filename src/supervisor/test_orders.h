@@ -13,7 +13,10 @@ static inline enum weir_code test_spawn(void *context, enum spawn_kind kind, uin
                                         const struct spawn_spec *spec, struct weir_error *err)
 {
     struct test_world *w = context;
-    (void)err;
+    if (kind == SPAWN_INSPECT && w->no_inspectors > 0) {
+        w->no_inspectors--;
+        return weir_fail_os(err, WEIR_LOAD_FAILED, w->no_inspector_errno, "no process");
+    }
     CHECK(id < TEST_PROCESSES && !w->processes[id].alive);
     struct test_process *p = &w->processes[id];
     *p = (struct test_process){ .kind = kind,
@@ -41,6 +44,7 @@ static inline void test_send(void *context, uint32_t id, enum frame_type type, u
         struct message_inspect m;
         CHECK(message_inspect_read(&f, &m, NULL));
         p->model = test_model(w, m.path);
+        p->model->inspections++;
         p->asked = job;
         p->load_ms = w->now_ms + w->inspect_ms;
     }
@@ -56,11 +60,12 @@ static inline void test_send(void *context, uint32_t id, enum frame_type type, u
     }
     w->cancels += type == FRAME_CANCEL;
     w->credits += type == FRAME_CREDIT;
+    w->pings += type == FRAME_PING;
     for (; type == FRAME_CANCEL && slot->job != job; slot++)
         CHECK(slot < &p->jobs[63]);
     if (type == FRAME_CANCEL && slot->payload != STALLS)
         slot->payload = ENDS, slot->due_ms = w->now_ms;
-    if (type == FRAME_BYE)
+    if (type == FRAME_BYE && !w->is_stubborn)
         p->exit_ms = w->now_ms + 1;
     if (type == FRAME_PING)
         CHECK(message_ping_read(&f, &p->pong, NULL));
@@ -69,7 +74,8 @@ static inline void test_send(void *context, uint32_t id, enum frame_type type, u
 static inline void test_kill(void *context, uint32_t id, enum world_signal signal)
 {
     struct test_world *w = context;
-    (void)signal;
+    if (signal == WORLD_TERM && w->is_stubborn)
+        return;
     w->processes[id].exit_ms = w->now_ms + 1;
 }
 

@@ -1,8 +1,6 @@
 /* test_pool.h — for the tests beside it: a pool in the world of test_world.h, run by the
- * millisecond.
- *
- * It keeps what the pool says: the path of each worker through the states, and each request's end.
- */
+ * millisecond. It keeps the path of each worker through the states, each request's end, and what
+ * else was told. */
 #ifndef SUPERVISOR_TEST_POOL_H
 #define SUPERVISOR_TEST_POOL_H
 
@@ -20,18 +18,22 @@ struct test_pool {
     struct supervisor *supervisor;
     int64_t wake_ms;
     uint8_t priority;                /* of what is submitted next */
+    int64_t keep_alive_ms;           /* likewise */
     char paths[TEST_PROCESSES][120]; /* "Spawning Loading Ready", by worker */
+    char told[1000];                 /* "registered m, inspected m, ", as far as there is room */
     struct test_request requests[160];
     size_t count;
 };
 
 static inline void test_on_event(void *context, const struct pool_event *e)
 {
-    char(*paths)[120] = ((struct test_pool *)context)->paths;
-    if (strcmp(e->kind, "state") != 0)
-        return;
-    const size_t used = strlen(paths[e->worker]);
-    snprintf(paths[e->worker] + used, sizeof paths[0] - used, "%s%s", used > 0 ? " " : "", e->to);
+    struct test_pool *t = context;
+    char *out = strcmp(e->kind, "state") == 0 ? t->paths[e->worker] : t->told;
+    const size_t used = strlen(out);
+    if (out != t->told)
+        snprintf(out + used, sizeof t->paths[0] - used, "%s%s", used > 0 ? " " : "", e->to);
+    else
+        snprintf(out + used, sizeof t->told - used, "%s %s, ", e->kind, e->model ? e->model : "");
 }
 
 /* A pool with `memory` MiB for models on a machine that has plenty; NULL: the default limits. */
@@ -113,6 +115,7 @@ static inline struct test_request *test_submit(struct test_pool *t, const char *
                             .priority = t->priority,
                             .own_credit = payload[0] == STALLS,
                             .deadline_ms = deadline_ms,
+                            .keep_alive_ms = t->keep_alive_ms,
                             .payload = (uint8_t *)mem_copy_text(payload, strlen(payload)),
                             .payload_bytes = strlen(payload),
                             .callbacks = &test_callbacks,
@@ -137,7 +140,8 @@ static inline void test_close(struct test_pool *t)
     supervisor_clock(t->supervisor, t->world.now_ms);
     supervisor_drain(t->supervisor, 0);
     test_run_until(t, t->world.now_ms + 60000);
-    CHECK(supervisor_drained(t->supervisor) && test_totals(t).leased_bytes == 0);
+    const struct supervisor_totals left = test_totals(t);
+    CHECK(supervisor_drained(t->supervisor) && left.leased_bytes == 0 && left.requests == 0);
     supervisor_destroy(t->supervisor);
     mem_free(t);
 }

@@ -31,7 +31,7 @@ static inline int64_t test_due(const struct test_world *w, uint32_t id)
             due = w->now_ms;
         else if (p->jobs[i].job != 0 && p->jobs[i].due_ms < due)
             due = p->jobs[i].due_ms;
-    if (p->pong != 0)
+    if (p->pong != 0 && !w->is_deaf)
         due = w->now_ms;
     return due > w->now_ms ? due : w->now_ms;
 }
@@ -67,7 +67,9 @@ static inline void test_finish_load(struct test_world *w, uint32_t id)
     struct buffer body;
     buffer_init(&body, FRAME_BODY_MAX);
     p->load_ms = TEST_NEVER;
-    if (p->kind == SPAWN_INSPECT) {
+    if (p->kind == SPAWN_INSPECT ? p->model->kills_inspector : p->model->dies_loading) {
+        test_exit(w, id);
+    } else if (p->kind == SPAWN_INSPECT) {
         struct message_inspected m = {
             .error = {.code = WEIR_OK, .index = -1}
         };
@@ -103,7 +105,8 @@ static inline void test_work(struct test_world *w, uint32_t id, struct test_job 
         return;
     }
     const bool streams = j->payload == STALLS || j->payload == STREAMS;
-    for (int i = streams ? WIRE_CREDIT_EVENTS : 1; i > 0; i--) {
+    const enum weir_code code = test_verdict(j->payload);
+    for (int i = streams ? WIRE_CREDIT_EVENTS : code == WEIR_OK; i > 0; i--) {
         message_output_write(&body,
                              &(struct message_output){ .payload_bytes = 1, .streamed = streams });
         test_emit(w, id, FRAME_OUTPUT, job, &body);
@@ -115,7 +118,7 @@ static inline void test_work(struct test_world *w, uint32_t id, struct test_job 
         return;
     j->job = 0;
     message_end_write(&body, &(struct message_end){
-                                 .error = {.code = WEIR_OK, .index = -1}
+                                 .error = {.code = code, .index = -1}
     });
     test_emit(w, id, FRAME_END, job, &body);
 }
@@ -132,7 +135,7 @@ static inline void test_act(struct test_world *w, uint32_t id)
         test_say_hello(w, id);
     } else if (p->load_ms <= w->now_ms) {
         test_finish_load(w, id);
-    } else if (p->pong != 0) {
+    } else if (p->pong != 0 && !w->is_deaf) {
         message_ping_write(&body, p->pong);
         p->pong = 0;
         test_emit(w, id, FRAME_PONG, 0, &body);

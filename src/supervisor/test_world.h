@@ -12,7 +12,15 @@
 
 /* STREAMS uses its first credit up and waits; STALLS does so too, hears no cancel, and its caller
  * returns credit itself. */
-enum test_payload { ENDS = 'e', KILLS = 'k', RUNS_ON = 'r', STREAMS = 't', STALLS = 's' };
+enum test_payload {
+    ENDS = 'e',
+    KILLS = 'k',
+    RUNS_ON = 'r',
+    STREAMS = 't',
+    STALLS = 's',
+    FAILS = 'f',  /* the model fails on it */
+    REFUSES = 'i' /* it is a mistake of its caller */
+};
 
 #define TEST_NEVER     INT64_MAX
 #define TEST_PROCESSES 128
@@ -38,6 +46,9 @@ struct test_model {
     struct plan plan;
     bool fails, exits_at_once; /* to load, and without waiting for bye */
     bool states_more;          /* than its inspection */
+    bool dies_loading;         /* each worker, when it should be loaded */
+    bool kills_inspector;
+    uint32_t inspections;
     uint32_t spawns, runs;
 };
 
@@ -48,10 +59,20 @@ struct test_world {
     uint64_t total_bytes, available_bytes, ticks;
     int64_t load_ms, job_ms, inspect_ms;
     bool holds_exits, ticks_stand;
-    uint32_t cancels, credits;
+    bool is_deaf;           /* no process answers pings */
+    bool is_stubborn;       /* none leaves but by SIGKILL */
+    uint32_t no_inspectors; /* so many starts fail … */
+    int no_inspector_errno; /* … with this errno */
+    uint32_t cancels, credits, pings;
     struct test_model models[8];
     struct test_process processes[TEST_PROCESSES]; /* by id */
 };
+
+/* How a job with that payload ends. */
+static inline enum weir_code test_verdict(char payload)
+{
+    return payload == FAILS ? WEIR_MODEL_FAILED : payload == REFUSES ? WEIR_INVALID : WEIR_OK;
+}
 
 static inline struct test_model *test_model(struct test_world *w, struct str name)
 {

@@ -19,6 +19,7 @@ static void assert_ended(const struct test_request *r, enum weir_code code)
                  error_name(code));
 }
 
+/* F001, F002, F008, F020. */
 static void a_hundred_first_requests_start_two_workers(void **state)
 {
     (void)state;
@@ -39,7 +40,8 @@ static void a_hundred_first_requests_start_two_workers(void **state)
     test_close(t);
 }
 
-/* The second worker starts once the first serves: it cannot delay the first answer. */
+/* F009, F011, F023, F044: the second worker starts once the first serves: it cannot delay the first
+ * answer. */
 static void the_first_ready_worker_is_enough(void **state)
 {
     (void)state;
@@ -56,6 +58,7 @@ static void the_first_ready_worker_is_enough(void **state)
     test_close(t);
 }
 
+/* F018. */
 static void one_worker_where_memory_allows_no_more(void **state)
 {
     (void)state;
@@ -79,7 +82,7 @@ static void assert_workers(struct test_pool *t, const struct test_model *m, int6
                  test_workers(&t->world, m), count);
 }
 
-/* The reference timeline of the specification, to the second. */
+/* F036, F037, F040: the reference timeline of the specification, to the second. */
 static void the_reference_timeline(void **state)
 {
     (void)state;
@@ -118,6 +121,7 @@ static void the_reference_timeline(void **state)
     test_close(t);
 }
 
+/* F012, F030. */
 static void a_slow_load_is_left_alone(void **state)
 {
     (void)state;
@@ -138,7 +142,8 @@ static struct test_request *submit_at(struct test_pool *t, uint8_t priority)
     return test_submit(t, "m", "e", 0);
 }
 
-/* Better classes first, the older of equals; ten seconds of waiting are worth one class. */
+/* F130, F140: better classes first, the older of equals; ten seconds of waiting are worth one
+ * class. */
 static void priorities_age(void **state)
 {
     (void)state;
@@ -224,6 +229,7 @@ static void an_unloaded_worker_may_finish(void **state)
     test_close(t);
 }
 
+/* F240, F242. */
 static void a_drain_finishes_what_runs_and_answers_the_rest(void **state)
 {
     (void)state;
@@ -248,6 +254,7 @@ static void a_drain_finishes_what_runs_and_answers_the_rest(void **state)
     test_close(t);
 }
 
+/* F240. */
 static void a_drain_without_work_is_over_at_once(void **state)
 {
     (void)state;
@@ -274,7 +281,7 @@ static void a_drain_does_not_wait_for_an_inspection(void **state)
     test_close(t);
 }
 
-/* A long sleep before it must not eat the deadline of a request, nor the limit of a drain. */
+/* F041: a long sleep before it must not eat the deadline of a request, nor the limit of a drain. */
 static void time_counts_from_the_fact(void **state)
 {
     (void)state;

@@ -1,7 +1,8 @@
 /* writes — the bare cost of an event: bench-writes SOCKETS BYTES EVENTS
  *
- * Writes EVENTS times BYTES bytes to each of SOCKETS loopback connections, one write an event, while
- * another process reads them all. Prints the processor time of the writer, in microseconds a write.
+ * Writes EVENTS times BYTES bytes to each of SOCKETS loopback connections, one write an event,
+ * while another process reads them all. Prints the processor time of the writer, in microseconds a
+ * write.
  */
 #include "bench.h"
 

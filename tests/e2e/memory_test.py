@@ -232,7 +232,7 @@ def test_min_workers_are_never_victims(serve):
 
 
 def test_measured_memory_raises_the_lease(serve):
-    """A worker that uses more than it stated is charged what it uses (F068)."""
+    """A worker that uses more than it stated, be it nothing, is charged what it uses (F015, F068)."""
     server = serve({"m": "fake:text_embedding?weights=1GiB&context=0&scratch=0&leak=96MiB"},
                    "--max-workers", "1", "--limit", "pressure_ms=50")
     server.vector("x")

@@ -61,7 +61,8 @@ struct child *child_create(struct supervisor *s, struct model *m, const struct c
     c->key = c->id;
     c->model = m;
     c->state = SPAWNING;
-    c->slots = m->settings.slots > 0 ? m->settings.slots : m->plan.slots;
+    c->slots = m->granted_slots = claim->slots;
+    c->context = m->granted_context = claim->context;
     c->spawned_ms = c->state_since_ms = c->last_used_ms = c->ticks_ms = c->heard_ms = s->now_ms;
     list_init(&c->jobs);
     list_push_back(&m->children, &c->link);

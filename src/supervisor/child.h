@@ -28,10 +28,14 @@ struct child {
     enum leave_phase phase;
     struct link jobs;
     uint32_t jobs_count, slots;
+    uint32_t context;        /* tokens, as granted; 0: the model's limit */
     uint64_t context_bytes;  /* its private lease */
     uint64_t measured_bytes; /* private, beyond the bare process */
     uint64_t bare_bytes;     /* private at its hello */
-    int64_t pid;             /* to be shown */
+    uint64_t faults;         /* major ones, at faults_ms */
+    int64_t faults_ms;
+    bool thrashes; /* it had too many of them in the last period */
+    int64_t pid;   /* to be shown */
     int64_t state_since_ms, spawned_ms, last_used_ms, ready_ms;
     int64_t phase_until_ms;
     uint64_t ticks;

@@ -37,7 +37,7 @@ static void send_load(struct supervisor *s, struct child *c)
     const struct model *m = c->model;
     struct buffer body;
     buffer_init(&body, FRAME_BODY_MAX);
-    message_load_write(&body, &(struct message_load){ .context = m->settings.context,
+    message_load_write(&body, &(struct message_load){ .context = c->context,
                                                       .slots = c->slots,
                                                       .threads = s->options.threads,
                                                       .attempt = m->load_attempts });
@@ -69,6 +69,7 @@ static void on_loaded(struct supervisor *s, struct child *c)
     struct model *m = c->model;
     c->ready_ms = c->last_used_ms = s->now_ms > 0 ? s->now_ms : 1;
     m->load_ms = s->now_ms - c->state_since_ms;
+    learned_load(s, c, m->load_ms);
     m->last_used_ms = s->now_ms;
     m->load_crashed = m->replanned = false;
     if (m->breaker.state == BREAKER_CLOSED) /* else it says why that is not */

@@ -33,6 +33,7 @@ struct model {
     struct link children;  /* dead ones stay GRAVE_MS */
     uint32_t holders;      /* children that hold the weights lease: all that were not reaped */
     uint64_t weights_held; /* the weights lease, while there are holders */
+    uint32_t granted_slots, granted_context; /* to each of its living workers */
     struct breaker breaker;
     uint64_t spawned;
     uint32_t load_attempts;
@@ -51,6 +52,7 @@ struct model {
     int64_t load_ms;         /* measured, of the last load */
     int64_t last_used_ms;    /* end of the last request, or READY */
     int64_t last_retired_ms; /* idle step-down: one a time */
+    int64_t claim_ms;        /* since when it is in the queue for memory */
     bool waiting_told;       /* the event "wait" was sent for the claim under way */
 };
 

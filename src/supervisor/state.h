@@ -6,10 +6,13 @@
 #include "base/map.h"
 #include "base/timer.h"
 #include "supervisor/child.h"
+#include "supervisor/explain.h"
 #include "supervisor/inspect.h"
 #include "supervisor/job.h"
+#include "supervisor/learned.h"
 #include "supervisor/ledger.h"
 #include "supervisor/model.h"
+#include "supervisor/pressure.h"
 #include "supervisor/queue.h"
 #include "supervisor/registry.h"
 #include "supervisor/supervisor.h"
@@ -37,6 +40,10 @@ struct supervisor {
     struct quarantine_row quarantine[QUARANTINE_ROWS];
     size_t quarantine_next;
     uint64_t budget_bytes, leased_bytes;
+    uint64_t withheld_bytes; /* of the budget, by the pressure at the last reading */
+    enum pressure pressure_told;
+    bool thrashing; /* a worker reads its weights from disk all the time */
+    struct learned_table learned;
     struct memory_facts facts;
     size_t jobs_waiting;
     uint64_t bytes_waiting;
@@ -63,6 +70,15 @@ bool child_runs_alone(const struct child *c); /* a job that shares its worker wi
 /* admit.c: */
 void turn_want(struct supervisor *s, struct model *m);
 void turn_admit(struct supervisor *s);
+/* What turn_admit would decide on one more worker of `m`; `*claim` is what it would be granted. The
+ * victims are in `view`, which is the caller's to finish. */
+struct judgement admit_foresee(const struct supervisor *s, const struct model *m,
+                               struct pool_view *view, struct claim *claim);
+/* pressure.c: */
+void turn_press(struct supervisor *s);
+/* evict.c: the victims of a judgement on the view leave. */
+void evict_victims(struct supervisor *s, const struct pool_view *view, const struct judgement *j,
+                   const char *for_whom);
 /* retire.c: */
 void turn_trim(struct supervisor *s, struct model *m); /* before new jobs are placed */
 void turn_retire(struct supervisor *s, struct model *m);

@@ -73,6 +73,7 @@ void supervisor_destroy(struct supervisor *s)
             child_free(s, CONTAINER_OF(m->children.next, struct child, link));
         model_free(s, m);
     }
+    learned_finish(&s->learned);
     map_finish(&s->by_name);
     map_finish(&s->children);
     map_finish(&s->jobs);
@@ -250,6 +251,7 @@ static void pass(struct supervisor *s)
     wake_models(s);
     inspect_turn(s);
     decide(s);
+    turn_press(s);
     turn_admit(s);
     turn_share(s);
 }

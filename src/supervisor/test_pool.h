@@ -1,6 +1,5 @@
 /* test_pool.h — for the tests beside it: a pool in the world of test_world.h, run by the
- * millisecond. It keeps the path of each worker through the states, each request's end, and what
- * else was told. */
+ * millisecond. It keeps the paths of its workers, the ends of requests, and what it was told. */
 #ifndef SUPERVISOR_TEST_POOL_H
 #define SUPERVISOR_TEST_POOL_H
 
@@ -9,9 +8,7 @@
 #include "supervisor/test_orders.h"
 #include "supervisor/test_process.h"
 #include "supervisor/test_request.h"
-
-#include <stdio.h>
-#include <string.h>
+#include "supervisor/test_told.h"
 
 struct test_pool {
     struct test_world world;
@@ -21,6 +18,7 @@ struct test_pool {
     int64_t keep_alive_ms;           /* likewise */
     char paths[TEST_PROCESSES][120]; /* "Spawning Loading Ready", by worker */
     char told[1000];                 /* "registered m, inspected m, ", as far as there is room */
+    struct test_told heard;
     struct test_request requests[160];
     size_t count;
 };
@@ -34,6 +32,7 @@ static inline void test_on_event(void *context, const struct pool_event *e)
         snprintf(out + used, sizeof t->paths[0] - used, "%s%s", used > 0 ? " " : "", e->to);
     else
         snprintf(out + used, sizeof t->told - used, "%s %s, ", e->kind, e->model ? e->model : "");
+    test_hear(&t->heard, e);
 }
 
 /* A pool with `memory` MiB for models on a machine that has plenty; NULL: the default limits. */
@@ -53,7 +52,9 @@ static inline struct test_pool *test_open(uint64_t memory, const struct limits *
                                                 .memory_bytes = memory * MiB,
                                                 .threads = 1,
                                                 .on_event = test_on_event,
-                                                .event_context = t };
+                                                .event_context = t,
+                                                .on_learned = test_on_learned,
+                                                .learned_context = &t->heard };
     t->supervisor = w->supervisor = supervisor_create(&options, &w->world, 0);
     return t;
 }

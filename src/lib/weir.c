@@ -68,6 +68,7 @@ static void keep_event(void *context, const struct pool_event *e)
         jsonw_u64(&j, e->worker);
     else
         jsonw_null(&j);
+    jsonw_key(&j, "request"), jsonw_text(&j, e->request);
     jsonw_key(&j, "from"), jsonw_text(&j, e->from);
     jsonw_key(&j, "to"), jsonw_text(&j, e->to);
     jsonw_key(&j, "reason"), jsonw_text(&j, e->reason);

@@ -35,6 +35,7 @@ bool child_step(struct supervisor *s, struct child *c, enum child_event event, c
     enum child_state from = c->state, to;
     if (!child_rule(from, event, &to))
         return false;
+    stats_step(s, c, event, reason);
     c->state = to;
     c->state_since_ms = s->now_ms;
     s->totals.rules[from][event]++;
@@ -68,6 +69,7 @@ struct child *child_create(struct supervisor *s, struct model *m, const struct c
     list_push_back(&m->children, &c->link);
     map_put(&s->children, map_id(&c->key), c);
     m->spawned++;
+    stats_spawned(m);
     m->load_attempts++;
     s->totals.children++;
     lease_move(s, c, LEASE_GRANT, claim->context_bytes);

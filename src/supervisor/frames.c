@@ -169,6 +169,7 @@ static void on_end(struct supervisor *s, struct child *c, struct job *j, const s
         r->outcome.finish = m.finish;
     }
     struct model *model = j->model;
+    stats_tokens(model, &m);
     job_end(s, j, &m.error);
     if (m.error.code == WEIR_MODEL_FAILED || m.error.code == WEIR_INTERNAL) {
         model->problem = m.error;

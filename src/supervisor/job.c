@@ -129,12 +129,17 @@ uint64_t supervisor_submit(struct supervisor *s, const struct submission *r, str
                   "this input ended two workers of model '%s' and is refused "
                   "for %" PRId64 " s",
                   m->name, s->options.limits.quarantine_ms / 1000);
+        stats_refused(m, WEIR_QUARANTINED);
         return 0;
     }
     bool probe = false;
-    if (check_room(s, m, r->payload_bytes, err) != WEIR_OK ||
-        check_model(s, m, r, &probe, err) != WEIR_OK)
+    enum weir_code refusal = check_room(s, m, r->payload_bytes, err);
+    if (refusal == WEIR_OK)
+        refusal = check_model(s, m, r, &probe, err);
+    if (refusal != WEIR_OK) {
+        stats_refused(m, refusal);
         return 0;
+    }
 
     struct job *j = mem_new(1, sizeof *j);
     j->id = ++s->last_id;
@@ -166,7 +171,7 @@ uint64_t supervisor_submit(struct supervisor *s, const struct submission *r, str
     timer_set(&s->request_timers, &q->deadline, s->now_ms + patience);
 
     queue_push(s, j, false);
-    s->totals.accepted++;
+    stats_accepted(s, m);
     model_touch(s, m);
     return q->id;
 }
@@ -179,6 +184,7 @@ void request_end(struct supervisor *s, struct request *r, const struct weir_erro
         breaker_probe_ended(&r->job->model->breaker);
         r->probe = false;
     }
+    stats_ended(s, r, error->code);
     r->outcome.error = *error;
     model_keep_alive(s, r->job->model, r->keep_alive_ms, error->code == WEIR_OK);
     r->job = NULL;
@@ -407,6 +413,7 @@ void job_lost(struct supervisor *s, struct job *j, const struct child *c, bool b
         weir_fail(&error, WEIR_QUARANTINED, "this input ended two workers of model '%s': %s; %s",
                   m->name, c->reason, c->exit_text);
         quarantine(s, j);
+        s->stats.quarantined++;
         event_emit(s, &(struct pool_event){ .kind = "quarantine",
                                             .model = m->name,
                                             .worker = c->id,
@@ -420,6 +427,7 @@ void job_lost(struct supervisor *s, struct job *j, const struct child *c, bool b
     j->output_want = 0;
     buffer_clear(&j->output);
     queue_push(s, j, true);
+    s->stats.retries++;
     event_emit(s, &(struct pool_event){
                       .kind = "retry", .model = m->name, .worker = c->id, .reason = c->exit_text });
     model_touch(s, m);

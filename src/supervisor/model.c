@@ -101,6 +101,7 @@ void model_failure(struct supervisor *s, struct model *m)
     breaker_failure(&m->breaker, &bl, s->now_ms);
     if (m->breaker.state != BREAKER_OPEN || before == BREAKER_OPEN)
         return;
+    s->stats.breaker_opened++;
     event_emit(s, &(struct pool_event){ .kind = "breaker",
                                         .model = m->name,
                                         .from = breaker_name(before),

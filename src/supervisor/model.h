@@ -36,6 +36,8 @@ struct model {
     uint32_t granted_slots, granted_context; /* to each of its living workers */
     struct breaker breaker;
     uint64_t spawned;
+    uint64_t merged;           /* requests that joined an equal job */
+    struct model_stats *stats; /* NULL: nobody ever used it */
     uint32_t load_attempts;
     uint32_t crashes;        /* in a row: drives the restart delay */
     bool replanned;          /* inspected anew for a larger plan, and not loaded since */

@@ -334,6 +334,7 @@ void model_free(struct supervisor *s, struct model *m)
     list_remove(&m->link);
     list_remove(&m->dirty_link);
     list_remove(&m->claim_link);
+    stats_leave(s, m);
     free_aliases(m);
     mem_free(m->name);
     mem_free(m->path);

@@ -15,6 +15,7 @@
 #include "supervisor/pressure.h"
 #include "supervisor/queue.h"
 #include "supervisor/registry.h"
+#include "supervisor/stats.h"
 #include "supervisor/supervisor.h"
 #include "wire/message.h"
 
@@ -55,6 +56,7 @@ struct supervisor {
     bool drain_over;          /* it was reached, and every model knows */
     size_t turns_since_check; /* of the whole state, in checked builds */
     struct supervisor_totals totals;
+    struct pool_stats stats;
     uint64_t jitter;
 };
 

@@ -10,7 +10,8 @@
 #include "supervisor/child_rules.h"
 #include "supervisor/supervisor.h"
 
-#define GRAVE_MS 5000 /* dead workers stay in the status so long */
+#define GRAVE_MS   5000 /* dead workers stay in the status so long */
+#define AFFINITIES 64   /* conversations that a worker is known for */
 
 struct claim;
 struct model;
@@ -21,7 +22,8 @@ struct child {
     uint64_t key; /* the id, for the map */
     uint32_t id;
     struct link link; /* model->children */
-    struct link dirty_link, busy_link;
+    struct link dirty_link;
+    struct link busy_link; /* supervisor->busy while it has jobs */
     struct timer wake;
     struct model *model;
     enum child_state state;
@@ -43,7 +45,8 @@ struct child {
     uint64_t ping_sequence;
     int64_t ping_ms; /* sent and not answered, 0: none */
     int64_t heard_ms;
-    uint32_t threads; /* share last told */
+    uint32_t threads;              /* share last told */
+    uint64_t affinity[AFFINITIES]; /* served last first; 0 is none */
     bool hello;
     bool exited, lost;            /* facts for the turn */
     bool unloads;                 /* the end of an unload waits for its reap */

@@ -52,6 +52,8 @@ struct model {
     int64_t refill_at_ms;    /* no worker without a request (min_workers) before */
     int64_t more_at_ms;      /* no +1 before, after one was refused for memory */
     int64_t load_ms;         /* measured, of the last load */
+    double service_ms;       /* a moving average of how long its jobs run */
+    bool jobs_timed;         /* at least one of them was measured */
     int64_t last_used_ms;    /* end of the last request, or READY */
     int64_t last_retired_ms; /* idle step-down: one a time */
     int64_t claim_ms;        /* since when it is in the queue for memory */

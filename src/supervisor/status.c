@@ -59,6 +59,10 @@ static void write_model(struct supervisor *s, struct jsonw *out, const struct mo
     jsonw_key(out, "pinned"), jsonw_bool(out, m->settings.pin);
     jsonw_key(out, "draining"), jsonw_bool(out, m->gone);
     jsonw_key(out, "queue"), jsonw_u64(out, m->queue.jobs);
+    jsonw_key(out, "predicted_wait_ms");
+    jsonw_i64(out, forecast_wait_ms(s, m, m->queue.jobs + 1));
+    const struct job *oldest = queue_oldest(&m->queue);
+    jsonw_key(out, "oldest_ms"), jsonw_i64(out, oldest != NULL ? s->now_ms - oldest->queued_ms : 0);
     jsonw_key(out, "breaker"), jsonw_text(out, breaker_name(m->breaker.state));
     write_problem(out, m);
     jsonw_key(out, "spawned"), jsonw_u64(out, m->spawned);

@@ -59,6 +59,7 @@ static inline void test_send(void *context, uint32_t id, enum frame_type type, u
         if (letter == RUNS_ON)
             slot->due_ms = TEST_NEVER;
         p->model->runs++;
+        p->runs++;
     }
     w->cancels += type == FRAME_CANCEL;
     w->credits += type == FRAME_CREDIT;
@@ -83,7 +84,7 @@ static inline void test_kill(void *context, uint32_t id, enum world_signal signa
 
 static inline void test_share(void *context, uint32_t id, uint32_t threads)
 {
-    (void)context, (void)id, (void)threads;
+    ((struct test_world *)context)->processes[id].threads = threads;
 }
 
 static inline uint64_t test_ticks(void *context, uint32_t id)

@@ -15,11 +15,11 @@ struct test_pool {
     struct supervisor *supervisor;
     int64_t wake_ms;
     uint8_t priority;                /* of what is submitted next */
-    int64_t keep_alive_ms;           /* likewise */
+    struct submission next;          /* likewise: client, label, affinity, mergeable, keep-alive */
     char paths[TEST_PROCESSES][120]; /* "Spawning Loading Ready", by worker */
     char told[1000];                 /* "registered m, inspected m, ", as far as there is room */
     struct test_told heard;
-    struct test_request requests[160];
+    struct test_request requests[1200];
     size_t count;
 };
 
@@ -98,6 +98,7 @@ static inline struct test_model *test_register(struct test_pool *t, const char *
                              .slots = 1 };
     settings.name = settings.path = name;
     settings.max_workers = settings.max_workers > 0 ? settings.max_workers : 2;
+    settings.priority = settings.priority > 0 ? settings.priority : 2;
     settings.idle_ms = 60000;
     settings.idle_label_ms = 30000;
     supervisor_clock(t->supervisor, t->world.now_ms);
@@ -111,16 +112,15 @@ static inline struct test_request *test_submit(struct test_pool *t, const char *
 {
     struct test_request *r = &t->requests[t->count++];
     CHECK(t->count <= ARRAY_COUNT(t->requests));
-    struct submission s = { .model = model,
-                            .operation = WEIR_EMBED,
-                            .priority = t->priority,
-                            .own_credit = payload[0] == STALLS,
-                            .deadline_ms = deadline_ms,
-                            .keep_alive_ms = t->keep_alive_ms,
-                            .payload = (uint8_t *)mem_copy_text(payload, strlen(payload)),
-                            .payload_bytes = strlen(payload),
-                            .callbacks = &test_callbacks,
-                            .context = r };
+    struct submission s = t->next;
+    s.model = model;
+    s.operation = WEIR_EMBED;
+    s.priority = t->priority;
+    s.own_credit = payload[0] == STALLS;
+    s.deadline_ms = deadline_ms;
+    s.payload = (uint8_t *)mem_copy_text(payload, strlen(payload));
+    s.payload_bytes = strlen(payload);
+    s.callbacks = &test_callbacks, s.context = r;
     supervisor_clock(t->supervisor, t->world.now_ms);
     r->id = supervisor_submit(t->supervisor, &s, &r->error);
     if (r->id == 0)

@@ -40,6 +40,7 @@ struct test_process {
     int64_t hello_ms, load_ms, exit_ms; /* when it will, or TEST_NEVER */
     uint64_t asked, pong;               /* what it has to answer, or 0 */
     struct message_load load;           /* what it was told */
+    uint32_t runs, threads;             /* jobs given to it; its share of the cores */
     struct test_job jobs[64];
 };
 

@@ -164,7 +164,7 @@ static void write_file(struct learned_file *f)
     write_rows(f, &bytes);
     /* The folder may not be there yet; when it cannot be made, the writing says why. */
     (void)mkdir(f->folder, 0700);
-    if (file_write_atomic(path, bytes.data, bytes.len, &err) == WEIR_OK) {
+    if (file_write_cache(path, bytes.data, bytes.len, &err) == WEIR_OK) {
         f->changed = false;
         f->warned = false;
     } else if (!f->warned) {

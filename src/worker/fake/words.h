@@ -1,5 +1,5 @@
-/* words.h — the text that a fake model answers, in the pieces that it streams: a word each,
- * with the space before it. The pieces lie one behind another, so that together they are the text. */
+/* words.h — the text that a fake model answers, in the pieces that it streams: a word each, with
+ * the space before it. The pieces lie one behind another, so that together they are the text. */
 #ifndef WORKER_FAKE_WORDS_H
 #define WORKER_FAKE_WORDS_H
 

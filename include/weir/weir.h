@@ -112,7 +112,7 @@ struct weir_message {
 };
 
 /* WEIR_GENERATE: a prompt or a conversation to text, streamed. WEIR_DESCRIBE: the same, and the
- * conversation may hold images. */
+ * conversation may hold images, at most 16. */
 struct weir_generate {
     size_t size;
     struct weir_input prompt; /* of kind text or ids; not looked at when there are messages */
@@ -125,7 +125,7 @@ struct weir_generate {
     uint64_t seed;       /* of the sampling, when `seeded`; else chosen by the worker */
     bool seeded;
     const char *const *stop; /* texts that end the answer and are not part of it */
-    size_t stop_count;       /* at most 4 */
+    size_t stop_count;       /* at most 4, each of 1 to 1024 bytes */
 };
 
 /* WEIR_DRAW: a prompt to images. Each image is one output; on_progress tells the steps. */
@@ -136,7 +136,7 @@ struct weir_draw {
     uint32_t count;                    /* images, 1 to 10; 0: 1 */
     uint32_t width, height;            /* multiples of 16 up to 2048; 0: the model's own */
     uint32_t steps;                    /* 1 to 200; 0: the model's own */
-    float guidance;                    /* 0: the model's own */
+    float guidance;                    /* 0 to 100; 0: the model's own */
     uint64_t seed;                     /* when `seeded`; image i is drawn with seed + i */
     bool seeded;
 };
@@ -205,8 +205,8 @@ struct weir_request {
     enum weir_capability capability;
     enum weir_operation operation;
     const char *model;
-    const char *client;          /* who asks: clients of a model take turns; may be NULL */
-    const char *id;              /* the caller's own name for it, for logs; may be NULL */
+    const char *client; /* who asks: clients of a model take turns; at most 256 bytes, or NULL */
+    const char *id;     /* the caller's own name for it, for logs; at most 256 bytes, or NULL */
     enum weir_priority priority; /* NORMAL: the model's own */
     uint32_t flags;
     int64_t deadline_ms;   /* from now, at most 24 days; 0: the limit `deadline_ms` */

@@ -139,6 +139,14 @@ void buffer_i64(struct buffer *b, int64_t v)
     put_little_endian(b, (uint64_t)v, sizeof(v));
 }
 
+void buffer_f32(struct buffer *b, float v)
+{
+    uint32_t bits;
+    _Static_assert(sizeof(bits) == sizeof(v), "a float is its 32 bits");
+    memcpy(&bits, &v, sizeof(bits));
+    buffer_u32(b, bits);
+}
+
 void buffer_counted(struct buffer *b, struct str s)
 {
     /* Both or neither: a length without its bytes would be a lie to the reader. */

@@ -35,6 +35,7 @@ void buffer_u16(struct buffer *b, uint16_t v);
 void buffer_u32(struct buffer *b, uint32_t v);
 void buffer_u64(struct buffer *b, uint64_t v);
 void buffer_i64(struct buffer *b, int64_t v);
+void buffer_f32(struct buffer *b, float v);
 void buffer_counted(struct buffer *b, struct str s); /* u32 length, then the bytes */
 
 struct str buffer_view(const struct buffer *b); /* borrowed until the next change */

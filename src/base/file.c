@@ -131,16 +131,16 @@ static int create_beside(const char *path, char *name, size_t room)
 
 /* A rename alone may reach the disk before the bytes do, so they are synced first. The rename
  * itself may be lost with the power; then the old file is there, which is what was promised. */
-static int write_and_rename(int fd, const char *name, const char *path, const void *data,
-                            size_t bytes)
+static int write_and_rename(int fd, const char *name, const char *path, struct str data,
+                            bool synced)
 {
     struct stat old;
     int why = 0;
     if (stat(path, &old) == 0 && S_ISREG(old.st_mode) && fchmod(fd, old.st_mode & 07777) != 0)
         why = errno;
     if (why == 0)
-        why = write_all(fd, data, bytes);
-    if (why == 0 && fsync(fd) != 0)
+        why = write_all(fd, (const uint8_t *)data.data, data.len);
+    if (why == 0 && synced && fsync(fd) != 0)
         why = errno;
     if (close(fd) != 0 && why == 0)
         why = errno;
@@ -149,22 +149,35 @@ static int write_and_rename(int fd, const char *name, const char *path, const vo
     return why;
 }
 
-enum weir_code file_write_atomic(const char *path, const void *data, size_t bytes,
-                                 struct weir_error *err)
+static enum weir_code replace(const char *path, struct str data, bool synced,
+                              struct weir_error *err)
 {
     const size_t room = strlen(path) + 40;
     char *const name = mem_new(room, 1);
     const int fd = create_beside(path, name, room);
     int why = errno;
     if (fd >= 0) {
-        why = write_and_rename(fd, name, path, data, bytes);
+        why = write_and_rename(fd, name, path, data, synced);
         if (why != 0)
             unlink(name);
     }
     mem_free(name);
     if (why != 0)
-        return weir_fail_os(err, WEIR_INTERNAL, why, "cannot write %zu bytes to '%s'", bytes, path);
+        return weir_fail_os(err, WEIR_INTERNAL, why, "cannot write %zu bytes to '%s'", data.len,
+                            path);
     return WEIR_OK;
+}
+
+enum weir_code file_write_atomic(const char *path, const void *data, size_t bytes,
+                                 struct weir_error *err)
+{
+    return replace(path, (struct str){ data, bytes }, true, err);
+}
+
+enum weir_code file_write_cache(const char *path, const void *data, size_t bytes,
+                                struct weir_error *err)
+{
+    return replace(path, (struct str){ data, bytes }, false, err);
 }
 
 bool file_exists(const char *path)

@@ -16,6 +16,10 @@ enum weir_code file_read(const char *path, struct buffer *out, struct weir_error
  * an old file is kept. WEIR_INTERNAL names the path and what happened. */
 enum weir_code file_write_atomic(const char *path, const void *data, size_t bytes,
                                  struct weir_error *err);
+/* The same without the sync, for who may not wait for a disk and can do without the file: after a
+ * loss of power it may be empty. */
+enum weir_code file_write_cache(const char *path, const void *data, size_t bytes,
+                                struct weir_error *err);
 bool file_exists(const char *path);
 bool file_is_folder(const char *path);
 /* "folder/name", caller frees with mem_free. */

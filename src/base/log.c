@@ -1,11 +1,15 @@
 #include "base/log.h"
 
 #include "base/check.h"
+#include "base/mem.h"
 #include "base/str.h"
 
 #include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
 
-enum { LINE_ROOM = 1024 };
+/* Most lines fit the stack; the last words of a worker need more, and get it from the heap. */
+enum { LINE_ROOM = 512, LINE_ROOM_MOST = 16 * 1024 };
 
 static const char *const level_names[] = {
 #define X(NAME, name) [LOG_##NAME] = name,
@@ -31,15 +35,26 @@ void log_write(const struct log *log, enum log_level level, const char *module, 
 {
     if (log == NULL || log->sink == NULL || level < log->least)
         return;
-    char text[LINE_ROOM];
+    char short_line[LINE_ROOM];
     va_list args;
     va_start(args, format);
-    str_vprint(text, sizeof(text), format, args);
+    const int text_len = vsnprintf(NULL, 0, format, args);
     va_end(args);
-    char line[LINE_ROOM];
-    str_print(line, sizeof(line), "%s: %s", module, text);
+    size_t room = strlen(module) + sizeof(": ") + (size_t)(text_len > 0 ? text_len : 0);
+    if (room > LINE_ROOM_MOST)
+        room = LINE_ROOM_MOST;
+    char *const long_line = room > sizeof(short_line) ? mem_try(room, 1) : NULL;
+    char *const line = long_line != NULL ? long_line : short_line;
+    if (long_line == NULL)
+        room = sizeof(short_line); /* without memory a long line is cut */
+    str_print(line, room, "%s: ", module);
+    const size_t at = strlen(line);
+    va_start(args, format);
+    str_vprint(line + at, room - at, format, args);
+    va_end(args);
     blank_control_characters(line);
     log->sink(log->context, level, line);
+    mem_free(long_line);
 }
 
 const char *log_level_name(enum log_level level)

@@ -1,7 +1,8 @@
 /* log.h — one line per fact, to a sink that the owner of the process or library chose.
  *
- * Library code never logs an error that it returns. A line is "module: text key=value…"; the sink
- * adds time and level. struct log is passed, not global, so that two pools can log apart. */
+ * Library code never logs an error that it returns. A line is "module: text key=value…", cut at
+ * 16 KiB; the sink adds time and level. struct log is passed, not global, so that two pools can log
+ * apart. */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 

@@ -13,7 +13,7 @@
 struct seen {
     int lines;
     enum log_level level;
-    char line[2000];
+    char line[20000];
 };
 
 static void see(void *context, enum log_level level, const char *line)
@@ -63,12 +63,15 @@ static void long_lines_end_in_an_ellipsis(void **state)
     (void)state;
     struct seen seen = { 0 };
     const struct log log = { .sink = see, .context = &seen };
-    char filler[1500];
+    static char filler[20000];
     memset(filler, 'a', sizeof(filler) - 1);
     filler[sizeof(filler) - 1] = '\0';
     log_write(&log, LOG_INFO, "http", "%s", filler);
-    assert_int_equal(strlen(seen.line), 1023);
-    assert_string_equal(seen.line + 1023 - strlen("a…"), "a…");
+    assert_int_equal(strlen(seen.line), 16 * 1024 - 1);
+    assert_string_equal(seen.line + 16 * 1024 - 1 - strlen("a…"), "a…");
+    filler[8192] = '\0'; /* the last words of a worker fit whole */
+    log_write(&log, LOG_INFO, "http", "%s", filler);
+    assert_int_equal(strlen(seen.line), strlen("http: ") + 8192);
 }
 
 static void levels_have_names(void **state)

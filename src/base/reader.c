@@ -1,5 +1,7 @@
 #include "base/reader.h"
 
+#include <string.h>
+
 struct reader reader_of(const void *data, size_t size)
 {
     return (struct reader){ .data = data, .size = size };
@@ -47,6 +49,14 @@ uint64_t reader_u64(struct reader *r)
 int64_t reader_i64(struct reader *r)
 {
     return (int64_t)get_little_endian(r, sizeof(int64_t), "a number of 8 bytes is cut off");
+}
+
+float reader_f32(struct reader *r)
+{
+    const uint32_t bits = reader_u32(r);
+    float v;
+    memcpy(&v, &bits, sizeof(v));
+    return v;
 }
 
 const uint8_t *reader_bytes(struct reader *r, size_t n)

@@ -27,6 +27,7 @@ uint16_t reader_u16(struct reader *r);
 uint32_t reader_u32(struct reader *r);
 uint64_t reader_u64(struct reader *r);
 int64_t reader_i64(struct reader *r);
+float reader_f32(struct reader *r);                      /* any bits: not a number, too */
 const uint8_t *reader_bytes(struct reader *r, size_t n); /* borrowed from data; NULL on failure */
 struct str reader_str(struct reader *r);                 /* u32 length, then the bytes; borrowed */
 void reader_fail(struct reader *r, const char *problem); /* a value that was read is out of range */

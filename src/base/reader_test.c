@@ -125,6 +125,24 @@ static void every_cut_is_refused(void **state)
     buffer_finish(&b);
 }
 
+static void floats_come_back_bit_by_bit(void **state)
+{
+    (void)state;
+    static const float values[] = { 0.0f, -0.0f, 1.5f, 3.4e38f, 1e-45f };
+    struct buffer b;
+    buffer_init(&b, 100);
+    for (size_t i = 0; i < sizeof(values) / sizeof(*values); i++)
+        buffer_f32(&b, values[i]);
+    struct reader r = reader_of(b.data, b.len);
+    for (size_t i = 0; i < sizeof(values) / sizeof(*values); i++) {
+        const float got = reader_f32(&r);
+        assert_memory_equal(&got, &values[i], sizeof(got));
+    }
+    assert_true(reader_done(&r, NULL));
+    assert_true(reader_f32(&r) == 0 && !reader_ok(&r));
+    buffer_finish(&b);
+}
+
 static void nothing_is_a_fine_message(void **state)
 {
     (void)state;
@@ -144,6 +162,7 @@ int main(void)
         cmocka_unit_test(a_caller_may_refuse_a_value),
         cmocka_unit_test(hostile_lengths_do_not_overflow),
         cmocka_unit_test(every_cut_is_refused),
+        cmocka_unit_test(floats_come_back_bit_by_bit),
         cmocka_unit_test(nothing_is_a_fine_message),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -98,6 +98,30 @@ enum weir_code api_call(const struct api *a, const char *path, struct str body, 
     return code;
 }
 
+enum weir_code api_text(const struct api *a, const char *path, int64_t total_ms, struct buffer *out,
+                        struct weir_error *err)
+{
+    struct response reply;
+    bool connected;
+    response_init(&reply, true, out->max);
+    const struct http_request request = {
+        .method = "GET",
+        .path = path,
+        .api_key = a->api_key,
+        .connect_ms = CONNECT_MS,
+        .total_ms = total_ms,
+    };
+    enum weir_code code = http_client_send(&a->url, &request, &reply, &connected, err);
+    if (code == WEIR_OK && reply.status != 200)
+        code = fail_from_reply(a, &reply, NULL, err);
+    if (code == WEIR_OK)
+        buffer_str(out, buffer_view(&reply.body));
+    if (code == WEIR_OK && out->failed)
+        code = weir_fail(err, WEIR_NO_MEMORY, "no memory for what %s answered", a->host);
+    response_finish(&reply);
+    return code;
+}
+
 char *api_encode(const char *text)
 {
     struct buffer out;

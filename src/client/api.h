@@ -5,6 +5,7 @@
 #ifndef CLIENT_API_H
 #define CLIENT_API_H
 
+#include "base/buffer.h"
 #include "base/error.h"
 #include "base/str.h"
 #include "client/http_client.h"
@@ -27,6 +28,11 @@ enum weir_code api_init(struct api *a, struct weir_error *err);
  * own words and code. *out is the caller's (json_decref) on success. */
 enum weir_code api_call(const struct api *a, const char *path, struct str body, int64_t total_ms,
                         int *status, json_t **out, struct weir_error *err);
+
+/* GET of something that is no JSON, such as /metrics: the bytes of an answer with status 200 are
+ * appended to `out`, whose ceiling bounds them. Anything else is an error. */
+enum weir_code api_text(const struct api *a, const char *path, int64_t total_ms, struct buffer *out,
+                        struct weir_error *err);
 
 /* `text` percent-encoded for a path segment. Caller frees with mem_free. */
 char *api_encode(const char *text);

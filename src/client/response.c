@@ -1,6 +1,7 @@
 #include "client/response.h"
 
 #include "base/check.h"
+#include "base/hex.h"
 
 #include <string.h>
 
@@ -131,11 +132,9 @@ static enum weir_code read_chunk_size(struct response *r, struct str line, struc
     uint64_t size = 0;
     bool ok = digits.len > 0 && digits.len <= 15;
     for (size_t i = 0; ok && i < digits.len; i++) {
-        static const char hex[] = "0123456789abcdef";
-        const char c = digits.data[i];
-        const char *const at = memchr(hex, c >= 'A' && c <= 'F' ? c + ('a' - 'A') : c, 16);
-        ok = at != NULL;
-        size = ok ? size * 16 + (uint64_t)(at - hex) : 0;
+        const int digit = hex_digit(digits.data[i]);
+        ok = digit >= 0;
+        size = ok ? size * 16 + (uint64_t)digit : 0;
     }
     if (!ok)
         return weir_fail(err, WEIR_INVALID, "the response has a malformed chunk size");

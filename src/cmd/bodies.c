@@ -2,23 +2,66 @@
 
 #include "base/jsonw.h"
 
-void body_register(struct buffer *out, const char *name, const char *path)
-{
-    struct jsonw j;
-    jsonw_init(&j, out);
-    jsonw_object(&j);
-    jsonw_key(&j, "op"), jsonw_text(&j, "register");
-    jsonw_key(&j, "name"), jsonw_text(&j, name);
-    jsonw_key(&j, "path"), jsonw_text(&j, path);
-    jsonw_end(&j);
-}
-
 static void write_texts(struct jsonw *j, const struct str *texts, size_t count)
 {
     jsonw_array(j);
     for (size_t i = 0; i < count; i++)
         jsonw_str(j, texts[i]);
     jsonw_end(j);
+}
+
+static void write_number(struct jsonw *j, const char *key, int64_t value)
+{
+    if (value >= 0)
+        jsonw_key(j, key), jsonw_i64(j, value);
+}
+
+void body_register(struct buffer *out, const struct body_model *m, bool replace)
+{
+    struct jsonw j;
+    jsonw_init(&j, out);
+    jsonw_object(&j);
+    jsonw_key(&j, "op"), jsonw_text(&j, "register");
+    jsonw_key(&j, "name"), jsonw_text(&j, m->name);
+    jsonw_key(&j, "path"), jsonw_text(&j, m->path);
+    write_number(&j, "max_workers", m->max_workers);
+    write_number(&j, "min_workers", m->min_workers);
+    write_number(&j, "idle_ms", m->idle_ms);
+    write_number(&j, "idle_label_ms", m->idle_label_ms);
+    write_number(&j, "slots", m->slots);
+    write_number(&j, "context", m->context);
+    if (m->aliases_count > 0)
+        jsonw_key(&j, "aliases"), write_texts(&j, m->aliases, m->aliases_count);
+    if (m->capabilities_count > 0)
+        jsonw_key(&j, "capabilities"), write_texts(&j, m->capabilities, m->capabilities_count);
+    if (m->priority != NULL)
+        jsonw_key(&j, "priority"), jsonw_text(&j, m->priority);
+    if (m->pin)
+        jsonw_key(&j, "pin"), jsonw_bool(&j, true);
+    if (m->preload)
+        jsonw_key(&j, "preload"), jsonw_bool(&j, true);
+    if (replace)
+        jsonw_key(&j, "replace"), jsonw_bool(&j, true);
+    jsonw_end(&j);
+}
+
+void body_name(struct buffer *out, const char *op, const char *name)
+{
+    struct jsonw j;
+    jsonw_init(&j, out);
+    jsonw_object(&j);
+    jsonw_key(&j, "op"), jsonw_text(&j, op);
+    jsonw_key(&j, "name"), jsonw_text(&j, name);
+    jsonw_end(&j);
+}
+
+void body_model(struct buffer *out, const char *name)
+{
+    struct jsonw j;
+    jsonw_init(&j, out);
+    jsonw_object(&j);
+    jsonw_key(&j, "model"), jsonw_text(&j, name);
+    jsonw_end(&j);
 }
 
 void body_embed(struct buffer *out, const char *model, const struct str *texts, size_t count,

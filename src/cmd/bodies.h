@@ -18,8 +18,28 @@ struct embed_choice {
     uint32_t dimensions; /* 0: all */
 };
 
-/* weir_control: {"op":"register",…} */
-void body_register(struct buffer *out, const char *name, const char *path);
+/* What a model is registered with. A number of -1, a NULL and an empty list are left out: then the
+ * pool's own default holds. */
+struct body_model {
+    const char *name, *path;
+    int64_t max_workers, min_workers, idle_ms, idle_label_ms, slots, context;
+    const struct str *aliases, *capabilities;
+    size_t aliases_count, capabilities_count;
+    const char *priority;
+    bool pin, preload;
+};
+#define BODY_MODEL(NAME, PATH)                                                                     \
+    {                                                                                              \
+        .name = (NAME), .path = (PATH), .max_workers = -1, .min_workers = -1, .idle_ms = -1,       \
+        .idle_label_ms = -1, .slots = -1, .context = -1,                                           \
+    }
+
+/* weir_control: {"op":"register",…}, and {"op":OP,"name":NAME} */
+void body_register(struct buffer *out, const struct body_model *m, bool replace);
+void body_name(struct buffer *out, const char *op, const char *name);
+
+/* POST /weir/v1/load, unload, pin and unpin: {"model":NAME} */
+void body_model(struct buffer *out, const char *name);
 
 /* POST /v1/embeddings, asking for base64 vectors. */
 void body_embed(struct buffer *out, const char *model, const struct str *texts, size_t count,

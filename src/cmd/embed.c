@@ -13,8 +13,8 @@
 #define PROGRESS_MS 100
 
 struct embed_options {
-    struct option_memory memory;
-    int64_t threads, dimensions;
+    struct pool_settings pool;
+    int64_t dimensions;
     int format; /* 0 as it fits, then enum embed_format + 1 */
     const char *output;
     bool local, truncate;
@@ -37,12 +37,7 @@ static const struct option embed_options_table[] = {
            .help = "Cut the vectors to the first N numbers and normalise them again."),
     OPTION(.name = "local", .type = OPTION_FLAG, .offset = AT(local),
            .help = "Run the model inside this command, whatever server there is."),
-    OPTION(.name = "memory", .type = OPTION_MEMORY, .offset = AT(memory), .argument = "SIZE",
-           .environment = "WEIR_MEMORY", .fallback_says = "as for weir serve",
-           .help = "Budget when the model runs inside this command."),
-    OPTION(.name = "threads", .type = OPTION_INTEGER, .offset = AT(threads), .argument = "N",
-           .environment = "WEIR_THREADS", .fallback_says = "the cores", .least = 1, .most = 1024,
-           .help = "Compute threads when the model runs inside this command."),
+    POOL_OPTIONS(struct embed_options),
 };
 
 /* How far the work is, on a terminal's stderr when stdout goes elsewhere. */
@@ -121,7 +116,7 @@ static int embed(const struct verb *verb, const struct embed_options *options, c
     const struct backend_choice choice = {
         .verb = verb->name,
         .local = options->local,
-        .pool = {.memory = options->memory, .threads = options->threads},
+        .pool = options->pool,
     };
     struct backend *backend = NULL;
     struct embed_output output = { 0 };

@@ -1,7 +1,10 @@
 #include "cmd/model_ref.h"
 
+#include "base/buffer.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/size.h"
+#include "cmd/folders.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -43,42 +46,36 @@ char *model_ref_expand(const char *path)
     return file_join(home, path[1] == '/' ? path + 2 : "");
 }
 
-static char *models_folder(void)
-{
-    static const struct {
-        const char *variable, *below;
-    } places[] = {
-        {"WEIR_MODELS",    NULL                      },
-        { "XDG_DATA_HOME", "weir/models"             },
-        { "HOME",          ".local/share/weir/models"},
-    };
-    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-        const char *const value = getenv(places[i].variable);
-        if (value == NULL || value[0] == '\0')
-            continue;
-        return places[i].below == NULL ? mem_copy_text(value, strlen(value))
-                                       : file_join(value, places[i].below);
-    }
-    return NULL;
-}
-
 enum weir_code model_ref_find(const char *name, char **out, struct weir_error *err)
 {
     if (!model_ref_is_name(str_of(name)))
         return weir_fail(err, WEIR_INVALID,
                          "'%s' is no name of a model (letters, digits and . _ / : -, @revision)",
                          name);
-    char *const folder = models_folder();
+    char *const folder = folders_models();
     if (folder == NULL)
         return weir_fail(err, WEIR_NO_SUCH_MODEL,
                          "no folder to look for '%s' in: WEIR_MODELS and HOME are not set", name);
-    char *const path = file_join(folder, name);
-    mem_free(folder);
-    if (!file_exists(path)) {
-        weir_fail(err, WEIR_NO_SUCH_MODEL, "there is no model '%s': %s does not exist", name, path);
-        mem_free(path);
-        return WEIR_NO_SUCH_MODEL;
+    static const char *const endings[] = { "", ".gguf" };
+    char *path = NULL;
+    for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]) && path == NULL; i++) {
+        struct buffer file;
+        buffer_init(&file, 64 * KiB);
+        buffer_printf(&file, "%s%s", name, endings[i]);
+        char *const last = buffer_take(&file, NULL);
+        path = last != NULL ? file_join(folder, last) : NULL;
+        mem_free(last);
+        if (path != NULL && !file_exists(path)) {
+            mem_free(path);
+            path = NULL;
+        }
     }
+    if (path == NULL)
+        weir_fail(err, WEIR_NO_SUCH_MODEL, "there is no model '%s': %s/%s does not exist", name,
+                  folder, name);
+    mem_free(folder);
+    if (path == NULL)
+        return WEIR_NO_SUCH_MODEL;
     *out = path;
     return WEIR_OK;
 }

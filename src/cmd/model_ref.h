@@ -18,8 +18,8 @@ bool model_ref_is_name(struct str text);
 char *model_ref_expand(const char *path);
 
 /* Where the name's model lies: below $WEIR_MODELS, else $XDG_DATA_HOME/weir/models, else
- * ~/.local/share/weir/models. WEIR_NO_SUCH_MODEL names the path that was tried. Caller frees *out.
- */
+ * ~/.local/share/weir/models, as it is or with .gguf behind it. WEIR_NO_SUCH_MODEL names the path
+ * that was tried. Caller frees *out. */
 enum weir_code model_ref_find(const char *name, char **out, struct weir_error *err);
 
 #endif

@@ -1,6 +1,5 @@
 #include "cmd/options.h"
 
-#include "base/buffer.h"
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/size.h"
@@ -124,15 +123,34 @@ static enum weir_code read_flag(const char *text, bool *out, struct weir_error *
     return weir_fail(err, WEIR_INVALID, "'%s' is neither yes nor no", text);
 }
 
+static bool is_merged(const struct option *option)
+{
+    return option->environment != NULL && str_ends(str_of(option->environment), STR("_"));
+}
+
+/* A stronger source replaces what weaker ones put into a list, unless items of all count. */
+static void add_item(struct options *o, size_t row, const char *text, enum option_source source,
+                     const char *origin)
+{
+    struct option_value *const value = &o->values[row];
+    struct option_list *const list = field(o, row);
+    if (source > value->source && !is_merged(&o->table[row])) {
+        *list = (struct option_list){ NULL, 0 };
+        value->origins = (struct option_list){ NULL, 0 };
+    }
+    list_add(o, list, text);
+    list_add(o, &value->origins, origin);
+}
+
 /* Reads one value into its field, whatever it comes from. */
 static enum weir_code set(struct options *o, size_t row, const char *text,
-                          enum option_source source, struct weir_error *err)
+                          enum option_source source, const char *origin, struct weir_error *err)
 {
     const struct option *const option = &o->table[row];
     enum weir_code code = WEIR_OK;
     switch (option->type) {
     case OPTION_STRING: *(const char **)field(o, row) = text; break;
-    case OPTION_LIST: list_add(o, field(o, row), text); break;
+    case OPTION_LIST: add_item(o, row, text, source, origin); break;
     case OPTION_MEMORY: code = read_memory(text, field(o, row), err); break;
     case OPTION_DURATION:
     case OPTION_INTEGER: code = read_number(option, text, field(o, row), err); break;
@@ -142,40 +160,38 @@ static enum weir_code set(struct options *o, size_t row, const char *text,
     if (code == WEIR_OK) {
         o->values[row].source = source;
         o->values[row].text = option->type == OPTION_LIST ? NULL : text;
+        o->values[row].origin = origin;
     }
     return code;
-}
-
-static bool is_merged(const struct option *option)
-{
-    return option->environment != NULL && str_ends(str_of(option->environment), STR("_"));
 }
 
 static enum weir_code read_variable(struct options *o, size_t row, const char *name,
                                     const char *text, struct weir_error *err)
 {
     const struct option *const option = &o->table[row];
+    struct buffer item;
+    buffer_init(&item, TEXT_MAX);
+    buffer_printf(&item, "environment %s", name);
+    const char *const origin = keep(o, buffer_view(&item));
+    buffer_clear(&item);
     if (is_merged(option)) { /* WEIR_LIMIT_QUEUE_JOBS=5: an item "queue_jobs=5" */
-        struct buffer item;
-        buffer_init(&item, TEXT_MAX);
         for (const char *c = name + strlen(option->environment); *c != '\0'; c++)
             buffer_u8(&item, (uint8_t)(*c >= 'A' && *c <= 'Z' ? *c - 'A' + 'a' : *c));
         buffer_printf(&item, "=%s", text);
         const char *const kept = keep(o, buffer_view(&item));
         buffer_finish(&item);
-        o->values[row].environment_count++;
-        return set(o, row, kept, OPTION_FROM_ENVIRONMENT, err);
+        return set(o, row, kept, OPTION_FROM_ENVIRONMENT, origin, err);
     }
+    buffer_finish(&item);
     if (option->type != OPTION_LIST) {
-        if (set(o, row, text, OPTION_FROM_ENVIRONMENT, err) != WEIR_OK)
+        if (set(o, row, text, OPTION_FROM_ENVIRONMENT, origin, err) != WEIR_OK)
             return weir_wrap(err, "%s (--%s)", name, option->name);
         return WEIR_OK;
     }
     static const char white[] = " \t\n";
     for (const char *at = text + strspn(text, white); *at != '\0'; at += strspn(at, white)) {
         const size_t len = strcspn(at, white);
-        set(o, row, keep(o, (struct str){ at, len }), OPTION_FROM_ENVIRONMENT, NULL);
-        o->values[row].environment_count++;
+        set(o, row, keep(o, (struct str){ at, len }), OPTION_FROM_ENVIRONMENT, origin, NULL);
         at += len;
     }
     return WEIR_OK;
@@ -184,7 +200,7 @@ static enum weir_code read_variable(struct options *o, size_t row, const char *n
 static enum weir_code read_environment(struct options *o, char *const *environment,
                                        struct weir_error *err)
 {
-    for (; *environment != NULL; environment++) {
+    for (; environment != NULL && *environment != NULL; environment++) {
         struct str name, value;
         if (!str_cut(str_of(*environment), '=', &name, &value) || !str_starts(name, STR("WEIR_")))
             continue;
@@ -215,7 +231,7 @@ static void read_defaults(struct options *o)
         if (o->table[i].fallback == NULL || given)
             continue;
         CHECK(o->table[i].type != OPTION_LIST || list->count == 0);
-        CHECK(set(o, i, o->table[i].fallback, OPTION_FROM_DEFAULT, &err) == WEIR_OK);
+        CHECK(set(o, i, o->table[i].fallback, OPTION_FROM_DEFAULT, "default", &err) == WEIR_OK);
     }
 }
 
@@ -228,21 +244,71 @@ static size_t find(const struct options *o, struct str name)
     return o->count;
 }
 
-static enum weir_code unknown_option(const struct options *o, const char *given, struct str name,
-                                     struct weir_error *err)
+static const char *nearest_name(const struct options *o, struct str name)
 {
     const char *names[64];
+    char word[64];
     CHECK(o->count <= ARRAY_COUNT(names));
     for (size_t i = 0; i < o->count; i++)
         names[i] = o->table[i].name;
-    char word[64];
     str_print(word, sizeof(word), "%.*s", STR_ARG(name));
-    const char *const near = options_nearest(word, names, o->count);
+    return options_nearest(word, names, o->count);
+}
+
+static enum weir_code unknown_option(const struct options *o, const char *given, struct str name,
+                                     struct weir_error *err)
+{
+    const char *const near = nearest_name(o, name);
     if (near != NULL)
         return weir_fail(err, WEIR_INVALID, "there is no option '%s', perhaps --%s?", given, near);
     return weir_fail(err, WEIR_INVALID,
                      "there is no option '%s' ('--' comes before texts that begin with '-')",
                      given);
+}
+
+/* max-workers is --max-workers here, and max_workers is as good. */
+static bool names_row(const struct option *row, const char *name)
+{
+    const char *wanted = row->name;
+    for (; *name != '\0' && *wanted != '\0'; name++, wanted++) {
+        const bool both_join = (*name == '_' || *name == '-') && (*wanted == '_' || *wanted == '-');
+        if (*name != *wanted && !both_join)
+            return false;
+    }
+    return *name == *wanted;
+}
+
+static enum weir_code read_setting(struct options *o, const struct option_setting *setting,
+                                   struct weir_error *err)
+{
+    size_t row = 0;
+    while (row < o->count && !names_row(&o->table[row], setting->name))
+        row++;
+    if (row == o->count) {
+        const char *const near = nearest_name(o, str_of(setting->name));
+        return weir_fail(err, WEIR_INVALID, "%s: there is no setting '%s'%s%s%s", setting->origin,
+                         setting->name, near != NULL ? ", perhaps '" : "", near != NULL ? near : "",
+                         near != NULL ? "'?" : "");
+    }
+    const struct option_value *const value = &o->values[row];
+    if (o->table[row].flag_only)
+        return weir_fail(err, WEIR_INVALID, "%s: '%s' is for the command line only",
+                         setting->origin, setting->name);
+    if (value->source == OPTION_FROM_FILE && o->table[row].type != OPTION_LIST)
+        return weir_fail(err, WEIR_INVALID, "%s: '%s' was set before, at %s", setting->origin,
+                         setting->name, value->origin);
+    if (set(o, row, setting->value, OPTION_FROM_FILE, setting->origin, err) != WEIR_OK)
+        return weir_wrap(err, "%s: %s", setting->origin, setting->name);
+    return WEIR_OK;
+}
+
+static enum weir_code read_settings(struct options *o, const struct option_setting *settings,
+                                    size_t count, struct weir_error *err)
+{
+    enum weir_code code = WEIR_OK;
+    for (size_t i = 0; i < count && code == WEIR_OK; i++)
+        code = read_setting(o, &settings[i], err);
+    return code;
 }
 
 /* Takes argument `at` apart: which row it is, and the value after '=' when it has one. */
@@ -266,20 +332,6 @@ static enum weir_code find_option(const struct options *o, const char *given, si
         *value = behind.data;
     *row = find(o, name);
     return *row < o->count ? WEIR_OK : unknown_option(o, given, name, err);
-}
-
-static enum weir_code read_flag_value(struct options *o, size_t row, const char *value,
-                                      struct weir_error *err)
-{
-    struct option_list *const list = field(o, row);
-    if (o->table[row].type == OPTION_LIST && o->values[row].source != OPTION_FROM_FLAG &&
-        !is_merged(&o->table[row])) { /* the first flag replaces what the environment said */
-        *list = (struct option_list){ NULL, 0 };
-        o->values[row].environment_count = 0;
-    }
-    if (set(o, row, value, OPTION_FROM_FLAG, err) != WEIR_OK)
-        return weir_wrap(err, "--%s", o->table[row].name);
-    return WEIR_OK;
 }
 
 static enum weir_code read_arguments(struct options *o, int argc, char *const *argv,
@@ -313,24 +365,26 @@ static enum weir_code read_arguments(struct options *o, int argc, char *const *a
                                  o->table[row].name, o->table[row].name, o->table[row].argument);
             value = argv[++i];
         }
-        code = read_flag_value(o, row, value, err);
-        if (code != WEIR_OK)
-            return code;
+        if (set(o, row, value, OPTION_FROM_FLAG, "flag", err) != WEIR_OK)
+            return weir_wrap(err, "--%s", o->table[row].name);
     }
     return WEIR_OK;
 }
 
 enum weir_code options_read(struct options *o, const struct option *table, size_t count,
-                            void *target, int argc, char *const *argv, char *const *environment,
-                            struct weir_error *err)
+                            void *target, const struct option_sources *from, struct weir_error *err)
 {
     *o = (struct options){ .table = table, .count = count, .target = target };
     arena_init(&o->arena, 64 * MiB);
     o->values = mem_new(count > 0 ? count : 1, sizeof(*o->values));
-    o->rest = mem_new((size_t)argc + 1, sizeof(*o->rest));
-    enum weir_code code = read_environment(o, environment, err);
+    for (size_t i = 0; i < count; i++)
+        o->values[i].origin = "default";
+    o->rest = mem_new((size_t)from->argc + 1, sizeof(*o->rest));
+    enum weir_code code = read_settings(o, from->settings, from->settings_count, err);
     if (code == WEIR_OK)
-        code = read_arguments(o, argc, argv, err);
+        code = read_environment(o, from->environment, err);
+    if (code == WEIR_OK)
+        code = read_arguments(o, from->argc, from->argv, err);
     if (code == WEIR_OK)
         read_defaults(o);
     return code;
@@ -344,47 +398,34 @@ void options_finish(struct options *o)
     *o = (struct options){ .table = o->table };
 }
 
-void options_help(const struct option *table, size_t count, FILE *out)
+void options_help(const struct option *table, size_t count, struct buffer *out)
 {
     for (size_t i = 0; i < count; i++) {
         const struct option *const row = &table[i];
         char range[96];
-        fprintf(out, "  --%s%s%s", row->name, row->type == OPTION_FLAG ? "" : " ",
-                row->type == OPTION_FLAG ? "" : row->argument);
+        buffer_printf(out, "  --%s%s%s", row->name, row->type == OPTION_FLAG ? "" : " ",
+                      row->type == OPTION_FLAG ? "" : row->argument);
         if (row->letter != '\0')
-            fprintf(out, ", -%c %s", row->letter, row->argument);
-        fprintf(out, "\n      %s\n", row->help);
+            buffer_printf(out, ", -%c %s", row->letter, row->argument);
+        buffer_printf(out, "\n      %s\n", row->help);
         if (row->type == OPTION_INTEGER || row->type == OPTION_DURATION) {
             say_range(row, range, sizeof(range));
-            fprintf(out, "      Range: %s.\n", range);
+            buffer_printf(out, "      Range: %s.\n", range);
         }
         if (row->choices != NULL)
-            fprintf(out, "      One of: %s.\n", row->choices);
+            buffer_printf(out, "      One of: %s.\n", row->choices);
         if (row->fallback != NULL || row->fallback_says != NULL)
-            fprintf(out, "      Default: %s.\n",
-                    row->fallback_says != NULL ? row->fallback_says : row->fallback);
+            buffer_printf(out, "      Default: %s.\n",
+                          row->fallback_says != NULL ? row->fallback_says : row->fallback);
         if (row->type == OPTION_LIST)
-            fprintf(out, "      May be given more than once.\n");
+            buffer_printf(out, "      May be given more than once.\n");
         if (row->environment != NULL)
-            fprintf(out, "      Environment: %s%s.\n", row->environment,
-                    is_merged(row) ? "NAME" : "");
+            buffer_printf(out, "      Environment: %s%s.\n", row->environment,
+                          is_merged(row) ? "NAME" : "");
     }
 }
 
-static void print_line(const struct option *row, const char *text, enum option_source source,
-                       FILE *out)
-{
-    fprintf(out, "%s = %s  ", row->name, text);
-    switch (source) {
-    case OPTION_FROM_DEFAULT: fprintf(out, "(default)\n"); break;
-    case OPTION_FROM_ENVIRONMENT:
-        fprintf(out, "(environment %s%s)\n", row->environment, is_merged(row) ? "NAME" : "");
-        break;
-    case OPTION_FROM_FLAG: fprintf(out, "(flag)\n"); break;
-    }
-}
-
-void options_print(const struct options *o, FILE *out)
+void options_print(const struct options *o, struct buffer *out)
 {
     for (size_t i = 0; i < o->count; i++) {
         const struct option *const row = &o->table[i];
@@ -392,16 +433,50 @@ void options_print(const struct options *o, FILE *out)
         const struct option_list *const list = field(o, i);
         if (row->type == OPTION_LIST && list->count > 0) {
             for (size_t k = 0; k < list->count; k++)
-                print_line(row, list->items[k],
-                           k < value->environment_count ? OPTION_FROM_ENVIRONMENT : value->source,
-                           out);
+                buffer_printf(out, "%s = %s  (%s)\n", row->name, list->items[k],
+                              value->origins.items[k]);
             continue;
         }
         const char *nothing = row->type == OPTION_FLAG ? "no" : "none";
         if (row->fallback_says != NULL)
             nothing = row->fallback_says;
-        print_line(row, value->text != NULL ? value->text : nothing, value->source, out);
+        buffer_printf(out, "%s = %s  (%s)\n", row->name,
+                      value->text != NULL ? value->text : nothing, value->origin);
     }
+}
+
+const struct option_value *options_value(const struct options *o, const char *name)
+{
+    const size_t row = find(o, str_of(name));
+    CHECK(row < o->count);
+    return &o->values[row];
+}
+
+enum weir_code options_wrap(const struct options *o, const char *name, size_t item,
+                            struct weir_error *err)
+{
+    const struct option_value *const value = options_value(o, name);
+    const char *const origin =
+        item < value->origins.count ? value->origins.items[item] : value->origin;
+    if (strcmp(origin, "flag") == 0)
+        return weir_wrap(err, "--%s", name);
+    return weir_wrap(err, "%s (%s)", origin, name);
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+bool options_same(const struct options *a, const struct options *b, size_t row)
+{
+    if (a->table[row].type != OPTION_LIST)
+        return same_text(a->values[row].text, b->values[row].text);
+    const struct option_list *const x = field(a, row), *const y = field(b, row);
+    bool same = x->count == y->count;
+    for (size_t i = 0; i < x->count && same; i++)
+        same = same_text(x->items[i], y->items[i]);
+    return same;
 }
 
 /* Levenshtein's distance of words that are cut at 31 letters. */

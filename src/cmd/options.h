@@ -2,20 +2,19 @@
  *
  * A row names the option, its type, where its value goes in the verb's own struct, its default, its
  * range, its WEIR_ variable and one sentence of help. From it come the reading of `--name value`
- * and
- * `--name=value`, of the environment, `weir help VERB`, `--print-config` and every message about a
- * wrong value. A flag beats the environment, which beats the default. Borrows the texts of argv and
- * the environment, which last as long as the program. */
+ * and `--name=value`, of the environment and of a configuration file, `weir help VERB`,
+ * `--print-config` and every message about a wrong value. A flag beats the environment, which beats
+ * the file, which beats the default. Borrows the texts of all its sources. */
 #ifndef CMD_OPTIONS_H
 #define CMD_OPTIONS_H
 
 #include "base/arena.h"
+#include "base/buffer.h"
 #include "base/error.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 
 enum option_type {
     OPTION_STRING,   /* const char *; NULL when not given */
@@ -50,6 +49,7 @@ struct option {
     const char *fallback_says; /* how help describes a default that is not a fixed value */
     int64_t least, most;       /* of INTEGER and DURATION, in the field's own unit */
     const char *choices;       /* "text|json" */
+    bool flag_only;            /* a configuration file cannot say it */
     const char *help;
 };
 
@@ -59,12 +59,34 @@ struct option {
         __VA_ARGS__                                                                                \
     }
 
-enum option_source { OPTION_FROM_DEFAULT, OPTION_FROM_ENVIRONMENT, OPTION_FROM_FLAG };
+/* The stronger, the later. */
+enum option_source {
+    OPTION_FROM_DEFAULT,
+    OPTION_FROM_FILE,
+    OPTION_FROM_ENVIRONMENT,
+    OPTION_FROM_FLAG
+};
+
+/* One `name = value` of a configuration file; in the name '_' and '-' are the same. */
+struct option_setting {
+    const char *name, *value;
+    const char *origin; /* "/etc/weir/weir.conf:3" */
+};
+
+/* Where values come from; all of it is optional. */
+struct option_sources {
+    int argc; /* argv[0] is the first argument behind the verb */
+    char *const *argv;
+    char *const *environment;
+    const struct option_setting *settings;
+    size_t settings_count;
+};
 
 struct option_value {
-    enum option_source source;
-    const char *text;         /* as it was given; NULL for lists and when not given */
-    size_t environment_count; /* leading items of a list that the environment gave */
+    enum option_source source;  /* the strongest one that gave it */
+    const char *text;           /* as it was given; NULL for lists and when not given */
+    const char *origin;         /* "flag", "environment WEIR_IDLE", "weir.conf:3", "default" */
+    struct option_list origins; /* of a list: one an item */
 };
 
 struct options {
@@ -78,18 +100,29 @@ struct options {
     struct arena arena;
 };
 
-/* Fills the target's fields; argv[0] is the first argument behind the verb. WEIR_INVALID says what
- * is wrong in one sentence. options_finish is due in either case. */
+/* Fills the target's fields. WEIR_INVALID says what is wrong in one sentence. options_finish is due
+ * in either case. */
 enum weir_code options_read(struct options *o, const struct option *table, size_t count,
-                            void *target, int argc, char *const *argv, char *const *environment,
+                            void *target, const struct option_sources *from,
                             struct weir_error *err);
 void options_finish(struct options *o);
 
 /* One paragraph an option. */
-void options_help(const struct option *table, size_t count, FILE *out);
+void options_help(const struct option *table, size_t count, struct buffer *out);
 
-/* `name = value  (source)`, one line an option, one a list item. */
-void options_print(const struct options *o, FILE *out);
+/* `name = value  (origin)`, one line an option, one a list item. */
+void options_print(const struct options *o, struct buffer *out);
+
+/* How a row of that name was said; the row must exist. */
+const struct option_value *options_value(const struct options *o, const char *name);
+
+/* Puts before an error which value it is about, as the user wrote it: "--model", or the line of the
+ * file. `item` counts within a list. Returns the error's code. */
+enum weir_code options_wrap(const struct options *o, const char *name, size_t item,
+                            struct weir_error *err);
+
+/* Whether two readings of one table gave a row the same value, wherever they have it from. */
+bool options_same(const struct options *a, const struct options *b, size_t row);
 
 /* The word of `count` words most like `word`, or NULL when none is near enough to be meant. */
 const char *options_nearest(const char *word, const char *const *words, size_t count);

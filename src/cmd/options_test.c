@@ -62,7 +62,10 @@ static enum weir_code read(struct options *o, struct target *t, const char *argu
         }
     }
     *t = (struct target){ 0 };
-    return options_read(o, table, ARRAY_COUNT(table), t, (int)counts[0], words[0], words[1], err);
+    return options_read(o, table, ARRAY_COUNT(table), t,
+                        &(struct option_sources){
+                            .argc = (int)counts[0], .argv = words[0], .environment = words[1] },
+                        err);
 }
 
 static void test_defaults(void **state)
@@ -181,22 +184,23 @@ static void test_printing(void **state)
     struct options o;
     struct target t;
     struct weir_error err;
-    char text[2048] = "";
+    struct buffer out;
     (void)state;
     assert_int_equal(read(&o, &t, "--count=5|--limit=b=2", "WEIR_IDLE=5|WEIR_LIMIT_A=1", &err),
                      WEIR_OK);
-    FILE *const out = fmemopen(text, sizeof(text) - 1, "w");
-    options_print(&o, out);
-    fclose(out);
-    assert_string_equal(text, "name = none  (default)\n"
-                              "item = first  (default)\n"
-                              "limit = a=1  (environment WEIR_LIMIT_NAME)\n"
-                              "limit = b=2  (flag)\n"
-                              "memory = half  (default)\n"
-                              "idle = 5  (environment WEIR_IDLE)\n"
-                              "count = 5  (flag)\n"
-                              "quiet = no  (default)\n"
-                              "form = text  (default)\n");
+    buffer_init(&out, 4096);
+    options_print(&o, &out);
+    buffer_u8(&out, '\0');
+    assert_string_equal(out.data, "name = none  (default)\n"
+                                  "item = first  (default)\n"
+                                  "limit = a=1  (environment WEIR_LIMIT_A)\n"
+                                  "limit = b=2  (flag)\n"
+                                  "memory = half  (default)\n"
+                                  "idle = 5  (environment WEIR_IDLE)\n"
+                                  "count = 5  (flag)\n"
+                                  "quiet = no  (default)\n"
+                                  "form = text  (default)\n");
+    buffer_finish(&out);
     options_finish(&o);
 }
 
@@ -205,7 +209,6 @@ static void test_many_items(void **state)
 {
     enum { MANY = 100000 };
     char **const words = mem_new(MANY, sizeof(*words));
-    char *no_environment[] = { NULL };
     char item[] = "--item=x";
     struct options o;
     struct target t = { 0 };
@@ -213,9 +216,9 @@ static void test_many_items(void **state)
     (void)state;
     for (size_t i = 0; i < MANY; i++)
         words[i] = item;
-    assert_int_equal(
-        options_read(&o, table, ARRAY_COUNT(table), &t, MANY, words, no_environment, &err),
-        WEIR_OK);
+    assert_int_equal(options_read(&o, table, ARRAY_COUNT(table), &t,
+                                  &(struct option_sources){ .argc = MANY, .argv = words }, &err),
+                     WEIR_OK);
     assert_int_equal(t.items.count, MANY);
     assert_string_equal(t.items.items[0], "x");
     assert_string_equal(t.items.items[MANY - 1], "x");

@@ -18,6 +18,16 @@ struct pool_settings {
     int64_t threads; /* 0: the cores */
 };
 
+/* The rows of a verb's option table for a `struct pool_settings pool` in its struct. */
+#define POOL_OPTIONS(STRUCT)                                                                       \
+    OPTION(.name = "memory", .type = OPTION_MEMORY, .offset = offsetof(STRUCT, pool.memory),       \
+           .argument = "SIZE", .environment = "WEIR_MEMORY", .fallback_says = "as for weir serve", \
+           .help = "Budget when the model runs inside this command."),                             \
+        OPTION(.name = "threads", .type = OPTION_INTEGER,                                          \
+               .offset = offsetof(STRUCT, pool.threads), .argument = "N",                          \
+               .environment = "WEIR_THREADS", .fallback_says = "the cores", .least = 1,            \
+               .most = 1024, .help = "Compute threads when the model runs inside this command.")
+
 /* Opens the pool and waits until the model at `path` was inspected. */
 enum weir_code pool_open(const char *name, const char *path, const struct pool_settings *settings,
                          struct pool **out, struct weir_error *err);

@@ -3,9 +3,11 @@
 #include "base/buffer.h"
 #include "base/check.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/size.h"
-#include "cmd/bodies.h"
-#include "cmd/serve_options.h"
+#include "cmd/folders.h"
+#include "cmd/reload.h"
+#include "cmd/serve_config.h"
 #include "cmd/stderr_log.h"
 #include "server/server.h"
 
@@ -21,11 +23,16 @@
 #define DRAIN_TICK_MS  20
 #define CLOSE_GRACE_MS 500
 
+extern char **environ; /* POSIX leaves the declaration to the program */
+
 /* The life of a server:
  *
  *   start ── signal ──▶ draining ── pool says drained ──▶ closing ── server closed ──▶ end (0)
  *                          └─────── second signal at any time: kill, end (128 + signal) ──────┘ */
 struct serving {
+    struct serve_sources sources;
+    struct serve_config *started; /* pool and server may hold on to its texts */
+    struct serve_config *current; /* what SIGHUP read last, or `started` */
     struct weir *pool;
     struct server *server;
     struct stderr_log sink;
@@ -55,24 +62,11 @@ static enum weir_code control(struct serving *s, const struct buffer *order, jso
     return code;
 }
 
-static enum weir_code register_model(struct serving *s, const struct serve_model *model,
-                                     struct weir_error *err)
+static enum weir_code open_pool(struct serving *s, struct weir_error *err)
 {
-    struct buffer order;
-    buffer_init(&order, 64 * KiB);
-    body_register(&order, model->name, model->path);
-    enum weir_code code =
-        order.failed ? weir_fail(err, WEIR_INVALID, "the path of '%s' is over 64 KiB", model->name)
-                     : control(s, &order, NULL, err);
-    if (code != WEIR_OK)
-        weir_wrap(err, "--model %s", model->name);
-    buffer_finish(&order);
-    return code;
-}
-
-static enum weir_code open_pool(struct serving *s, const struct serve_options *options,
-                                const struct serve_settings *settings, struct weir_error *err)
-{
+    const struct serve_options *const options = &s->started->options;
+    const struct serve_settings *const settings = &s->started->settings;
+    char *const cache = folders_cache();
     s->pool = weir_open(&(struct weir_options){ .size = sizeof(struct weir_options),
                                                 .memory_bytes = options->memory.bytes,
                                                 .memory_percent = options->memory.percent,
@@ -81,6 +75,7 @@ static enum weir_code open_pool(struct serving *s, const struct serve_options *o
                                                 .min_workers = (uint32_t)options->min_workers,
                                                 .idle_ms = options->idle_ms,
                                                 .idle_label_ms = options->idle_label_ms,
+                                                .cache = cache,
                                                 .limits = settings->pool_limits,
                                                 .limits_count = settings->pool_limits_count,
                                                 .log = stderr_log_pool,
@@ -88,6 +83,7 @@ static enum weir_code open_pool(struct serving *s, const struct serve_options *o
                                                 .on_event = on_event,
                                                 .event_context = s },
                         err);
+    mem_free(cache);
     return s->pool != NULL ? WEIR_OK : err->code;
 }
 
@@ -163,12 +159,40 @@ static void on_signal(uv_signal_t *handle, int number)
     _exit(128 + number);
 }
 
+static void set_log(struct serving *s, const struct serve_options *options)
+{
+    s->sink.least = (enum log_level)options->log_level;
+    s->sink.json = options->log_format == 1;
+}
+
+/* All or nothing: what cannot be read whole changes nothing. */
 static void on_hangup(uv_signal_t *handle, int number)
 {
-    const struct serving *const s = handle->data;
+    struct serving *const s = handle->data;
+    struct weir_error err;
     (void)number;
+    if (s->draining || s->closing) {
+        log_write(&s->log, LOG_INFO, "serve", "SIGHUP: the server is leaving, nothing is read");
+        return;
+    }
+    struct serve_config *const now = mem_new(1, sizeof(*now));
+    if (serve_config_read(now, &s->sources, &err) != WEIR_OK) {
+        log_write(&s->log, LOG_ERROR, "serve", "SIGHUP: everything stays as it was: %s", err.text);
+        serve_config_finish(now);
+        mem_free(now);
+        return;
+    }
+    set_log(s, &now->options);
+    s->drain_ms = now->settings.drain_ms;
+    const struct reload_counts counts = reload_apply(s->pool, &s->log, s->current, now);
     log_write(&s->log, LOG_INFO, "serve",
-              "SIGHUP: there is no configuration file, so there is nothing to read again");
+              "SIGHUP: configuration read: models added=%zu changed=%zu removed=%zu failed=%zu",
+              counts.added, counts.changed, counts.removed, counts.failed);
+    if (s->current != s->started) {
+        serve_config_finish(s->current);
+        mem_free(s->current);
+    }
+    s->current = now;
 }
 
 static void start_handles(struct serving *s)
@@ -185,21 +209,29 @@ static void start_handles(struct serving *s)
 }
 
 /* The lines come last and together: whoever reads one may send requests to any address. */
-static enum weir_code start(struct serving *s, const struct serve_options *options,
-                            const struct serve_settings *settings, struct weir_error *err)
+static enum weir_code start(struct serving *s, struct weir_error *err)
 {
+    const struct serve_models *const models = &s->started->models;
+    const struct option_list *const listen = &s->started->options.listen;
     struct buffer lines;
     enum weir_code code = WEIR_OK;
     buffer_init(&lines, MiB);
-    for (size_t i = 0; i < settings->models_count && code == WEIR_OK; i++)
-        code = register_model(s, &settings->models[i], err);
-    for (size_t i = 0; i < options->listen.count && code == WEIR_OK; i++) {
+    if (models->passed_over > 0)
+        log_write(&s->log, LOG_WARN, "serve",
+                  "%s: %zu models are passed over: no model may have their names", models->folder,
+                  models->passed_over);
+    for (size_t i = 0; i < models->count && code == WEIR_OK; i++) {
+        code = control(s, &models->items[i].order, NULL, err);
+        if (code != WEIR_OK)
+            weir_wrap(err, "model %s (%s)", models->items[i].name, models->items[i].path_origin);
+    }
+    for (size_t i = 0; i < listen->count && code == WEIR_OK; i++) {
         char url[128];
-        code = server_listen(s->server, options->listen.items[i], url, err);
+        code = server_listen(s->server, listen->items[i], url, err);
         if (code == WEIR_OK)
             buffer_printf(&lines, "weir: listening on %s\n", url);
         else
-            weir_wrap(err, "--listen %s", options->listen.items[i]);
+            weir_wrap(err, "--listen %s", listen->items[i]);
     }
     if (code == WEIR_OK)
         fwrite(lines.data, 1, lines.len, stderr);
@@ -207,82 +239,88 @@ static enum weir_code start(struct serving *s, const struct serve_options *optio
     return code;
 }
 
-static int serve(const struct verb *verb, const struct serve_options *options,
-                 const struct serve_settings *settings)
+static int run_server(const struct verb *verb, struct serving *s)
 {
-    struct serving s = {
-        .sink = {.least = (enum log_level)options->log_level, .json = options->log_format == 1},
-        .drain_ms = settings->drain_ms,
-    };
+    const struct serve_options *const options = &s->started->options;
     struct weir_error err;
     int status = 0;
-    s.log = stderr_log_of(&s.sink);
-    if (open_pool(&s, options, settings, &err) != WEIR_OK) /* an unknown limit is wrong usage */
-        return err.code == WEIR_INVALID ? verb_misused(verb, "%s", err.text)
-                                        : verb_failed(verb, &err);
-    CHECK(uv_loop_init(&s.loop) == 0);
+    CHECK(uv_loop_init(&s->loop) == 0);
     const struct server_options server = {
-        .limits = settings->server_limits,
+        .limits = s->started->settings.server_limits,
         .allow_hosts = options->allow_hosts.items,
         .allow_hosts_count = options->allow_hosts.count,
         .allow_origins = options->allow_origins.items,
         .allow_origins_count = options->allow_origins.count,
-        .log = &s.log,
+        .log = &s->log,
     };
-    if (server_create(&s.loop, s.pool, &server, &s.server, &err) != WEIR_OK) {
+    if (server_create(&s->loop, s->pool, &server, &s->server, &err) != WEIR_OK) {
         status = verb_failed(verb, &err);
     } else {
-        start_handles(&s);
-        if (start(&s, options, settings, &err) != WEIR_OK) {
+        start_handles(s);
+        if (start(s, &err) != WEIR_OK) {
             status = verb_failed(verb, &err);
-            begin_close(&s, 0);
+            begin_close(s, 0);
         }
     }
-    uv_run(&s.loop, UV_RUN_DEFAULT);
-    struct server *const server_gone = s.server;
-    s.server = NULL; /* weir_close may still report events */
+    uv_run(&s->loop, UV_RUN_DEFAULT);
+    struct server *const server_gone = s->server;
+    s->server = NULL; /* weir_close may still report events */
     if (server_gone != NULL)
         server_destroy(server_gone);
-    weir_close(s.pool);
-    uv_loop_close(&s.loop);
+    weir_close(s->pool);
+    uv_loop_close(&s->loop);
     return status;
 }
 
-/* The limits of the server are known here with their defaults; the pool's appear as they were
- * given. */
-static void print_limits(const struct serve_settings *settings)
+static int serve(const struct verb *verb, struct serve_config *config,
+                 const struct serve_sources *sources)
 {
-#define X(name, value, says)                                                                       \
-    if (settings->server_limits.name == 0)                                                         \
-        printf("limit = %s=%lld  (default)\n", #name, (long long)(value));
-    SERVER_LIMITS(X)
-#undef X
-    if (settings->drain_ms == SERVE_DRAIN_MS)
-        printf("limit = drain_ms=%d  (default)\n", SERVE_DRAIN_MS);
+    struct serving s = {
+        .sources = *sources,
+        .started = config,
+        .current = config,
+        .drain_ms = config->settings.drain_ms,
+    };
+    struct weir_error err;
+    set_log(&s, &config->options);
+    s.log = stderr_log_of(&s.sink);
+    s.log.least = LOG_DEBUG; /* the sink decides, so that SIGHUP can change its mind */
+    if (open_pool(&s, &err) != WEIR_OK)
+        return verb_failed(verb, &err);
+    const int status = run_server(verb, &s);
+    if (s.current != s.started) {
+        serve_config_finish(s.current);
+        mem_free(s.current);
+    }
+    return status;
+}
+
+static int print_config(const struct verb *verb, const struct serve_config *config)
+{
+    struct buffer out;
+    buffer_init(&out, 64 * MiB);
+    serve_config_print(config, &out);
+    return verb_end(verb, &out);
 }
 
 static int serve_run(const struct verb *verb, int argc, char **argv)
 {
+    const struct serve_sources sources = { .argc = argc, .argv = argv, .environment = environ };
+    struct serve_options asked = { 0 };
+    struct serve_config config;
     struct options o;
-    struct serve_options options = { 0 };
-    struct serve_settings settings = { 0 };
     struct weir_error err;
     int status;
-    if (!verb_begin(verb, &o, &options, argc, argv, &status))
+    if (!verb_begin(verb, &o, &asked, argc, argv, &status)) /* help, or a wrong flag */
         return status;
-    if (o.rest_count > 0) {
-        status = verb_misused(verb, "'%s' is no option of it", o.rest[0]);
-    } else if (serve_settings_read(&settings, &options, &err) != WEIR_OK) {
-        status = verb_misused(verb, "%s", err.text);
-    } else if (options.print_config) {
-        options_print(&o, stdout);
-        print_limits(&settings);
-        status = 0;
-    } else {
-        status = serve(verb, &options, &settings);
-    }
-    serve_settings_finish(&settings);
     options_finish(&o);
+    if (serve_config_read(&config, &sources, &err) != WEIR_OK)
+        status = verb_misused(verb, "%s", err.text);
+    else if (config.options.print_config)
+        status = print_config(verb, &config);
+    else
+        status = serve(verb, &config, &sources);
+    serve_config_finish(&config);
     return status;
 }
 
@@ -295,7 +333,13 @@ const struct verb verb_serve = {
         "line `weir: listening on http://HOST:PORT` an address to stderr once it accepts\n"
         "connections. SIGTERM and SIGINT end it after what runs has been answered (limit\n"
         "drain_ms, 5 s); a second one ends it at once, with status 128 + the signal's number.\n"
-        "SIGHUP changes nothing.",
+        "\n"
+        "What flags and environment leave open, the configuration file says: $WEIR_CONFIG, else\n"
+        "$XDG_CONFIG_HOME/weir/weir.conf (~/.config), else /etc/weir/weir.conf. It has options as\n"
+        "`name = value`, [limits], and a section [model NAME] a model with path, capability,\n"
+        "alias, max_workers, min_workers, idle, idle_label, pin, preload, context, slots and\n"
+        "priority. SIGHUP reads it again: models come, change and go without losing a request,\n"
+        "and the budget moves; a file with an error changes nothing.",
     .options = serve_options_table,
     .options_count = SERVE_OPTIONS_COUNT,
     .run = serve_run,

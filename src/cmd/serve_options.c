@@ -4,23 +4,30 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/size.h"
-#include "cmd/model_ref.h"
+
+#include "weir/limits.h"
 
 #include <string.h>
 
-#define LEAST_MS   1
-#define MOST_MS    (INT64_C(365) * 24 * 3600 * 1000)
 #define AT(member) offsetof(struct serve_options, member)
 
 #define LEVEL_WORD(NAME, name) "|" name
 
 const struct option serve_options_table[SERVE_OPTIONS_COUNT] = {
+    OPTION(.name = "config", .type = OPTION_STRING, .offset = AT(config), .argument = "FILE",
+           .environment = "WEIR_CONFIG", .flag_only = true,
+           .fallback_says = "$XDG_CONFIG_HOME/weir/weir.conf, else /etc/weir/weir.conf",
+           .help = "Configuration file, which SIGHUP reads again."),
     OPTION(.name = "listen", .type = OPTION_LIST, .offset = AT(listen), .argument = "HOST:PORT",
            .environment = "WEIR_LISTEN", .fallback = "127.0.0.1:9347",
            .help = "Address to listen on; port 0 takes a free one."),
     OPTION(.name = "model", .type = OPTION_LIST, .offset = AT(models), .argument = "NAME=PATH",
            .environment = "WEIR_MODEL",
            .help = "Model to serve under that name: a folder in Hugging Face layout or fake:."),
+    OPTION(.name = "models", .type = OPTION_STRING, .offset = AT(models_folder), .argument = "DIR",
+           .environment = "WEIR_MODELS",
+           .fallback_says = "$XDG_DATA_HOME/weir/models, or ~/.local/share/weir/models",
+           .help = "Folder whose models are all served under the names of their folders or files."),
     OPTION(.name = "memory", .type = OPTION_MEMORY, .offset = AT(memory), .argument = "SIZE",
            .environment = "WEIR_MEMORY",
            .fallback_says = "80 % of the machine or its cgroup less 2 GiB, at least half of it",
@@ -35,11 +42,13 @@ const struct option serve_options_table[SERVE_OPTIONS_COUNT] = {
            .argument = "N", .environment = "WEIR_MIN_WORKERS", .fallback = "0", .least = 0,
            .most = 64, .help = "Workers of a model that stay loaded."),
     OPTION(.name = "idle", .type = OPTION_DURATION, .offset = AT(idle_ms), .argument = "SECONDS",
-           .environment = "WEIR_IDLE", .fallback = "60", .least = LEAST_MS, .most = MOST_MS,
+           .environment = "WEIR_IDLE", .fallback = "60", .least = SERVE_IDLE_LEAST_MS,
+           .most = SERVE_IDLE_MOST_MS,
            .help = "One worker of a model leaves each time the model was quiet for so long."),
     OPTION(.name = "idle-label", .type = OPTION_DURATION, .offset = AT(idle_label_ms),
            .argument = "SECONDS", .environment = "WEIR_IDLE_LABEL",
-           .fallback_says = "30, or --idle where that is less", .least = LEAST_MS, .most = MOST_MS,
+           .fallback_says = "30, or --idle where that is less", .least = SERVE_IDLE_LEAST_MS,
+           .most = SERVE_IDLE_MOST_MS,
            .help = "A worker that was quiet for so long is called Idle; at most --idle."),
     OPTION(.name = "allow-host", .type = OPTION_LIST, .offset = AT(allow_hosts), .argument = "NAME",
            .environment = "WEIR_ALLOW_HOST",
@@ -59,29 +68,9 @@ const struct option serve_options_table[SERVE_OPTIONS_COUNT] = {
            .environment = "WEIR_LOG_LEVEL", .fallback = "info",
            .choices = &(LOG_LEVELS(LEVEL_WORD))[1], .help = "Least level that is logged."),
     OPTION(.name = "print-config", .type = OPTION_FLAG, .offset = AT(print_config),
+           .flag_only = true,
            .help = "Print every option, its value and where it came from, and end."),
 };
-
-static enum weir_code read_model(struct serve_settings *s, const char *text, struct weir_error *err)
-{
-    struct str name, path;
-    if (!str_cut(str_of(text), '=', &name, &path) || path.len == 0)
-        return weir_fail(err, WEIR_INVALID, "--model: '%s' is not of the form NAME=PATH", text);
-    if (!model_ref_is_name(name))
-        return weir_fail(err, WEIR_INVALID,
-                         "--model: '%.*s' is no name (letters, digits and . _ / : -, @revision)",
-                         STR_ARG(name));
-    for (size_t i = 0; i < s->models_count; i++) {
-        if (str_eq(name, str_of(s->models[i].name)))
-            return weir_fail(err, WEIR_INVALID, "--model: the name '%s' is given twice",
-                             s->models[i].name);
-    }
-    s->models[s->models_count++] = (struct serve_model){
-        .name = mem_copy_text(name.data, name.len),
-        .path = model_ref_expand(path.data),
-    };
-    return WEIR_OK;
-}
 
 /* The name says the unit, so that "64MiB" and "10s" can be written where they make sense. */
 static enum weir_code read_limit_value(struct str name, const char *text, int64_t *out,
@@ -126,28 +115,59 @@ static bool is_server_limit(struct str limit)
     return false;
 }
 
+static enum weir_code unknown_limit(struct str name, struct weir_error *err)
+{
+    static const char *const names[] = {
+#define X(limit, value, says) #limit,
+        SERVER_LIMITS(X)
+#undef X
+#define X(limit, value, least, says) #limit,
+            WEIR_LIMITS(X)
+#undef X
+    };
+    char word[64];
+    str_print(word, sizeof(word), "%.*s", STR_ARG(name));
+    const char *const near = options_nearest(word, names, ARRAY_COUNT(names));
+    return weir_fail(err, WEIR_INVALID, "there is no limit '%s'%s%s%s", word,
+                     near != NULL ? ", perhaps '" : "", near != NULL ? near : "",
+                     near != NULL ? "'?" : "");
+}
+
+static bool find_pool_limit(struct str limit, int64_t *least)
+{
+#define X(name, value, at_least, says)                                                             \
+    if (str_eq(limit, STR(#name))) {                                                               \
+        *least = (at_least);                                                                       \
+        return true;                                                                               \
+    }
+    WEIR_LIMITS(X)
+#undef X
+    return false;
+}
+
 static enum weir_code read_limit(struct serve_settings *s, const char *text, struct weir_error *err)
 {
     struct str name, value_text;
-    int64_t value;
+    int64_t value, least = 1; /* in server.h 0 means the default, which is not what was asked for */
     if (!str_cut(str_of(text), '=', &name, &value_text) || name.len == 0)
-        return weir_fail(err, WEIR_INVALID, "--limit: '%s' is not of the form NAME=VALUE", text);
+        return weir_fail(err, WEIR_INVALID, "'%s' is not of the form NAME=VALUE", text);
+    const bool is_pool_limit = find_pool_limit(name, &least);
+    if (!is_pool_limit && !is_server_limit(name))
+        return unknown_limit(name, err);
     if (read_limit_value(name, value_text.data, &value, err) != WEIR_OK)
-        return weir_wrap(err, "--limit %.*s", STR_ARG(name));
+        return weir_wrap(err, "%.*s", STR_ARG(name));
     char *const kept = mem_copy_text(name.data, name.len);
-    if (!is_server_limit(name)) { /* the pool refuses what it does not know either */
-        if (strcmp(kept, "drain_ms") == 0)
-            s->drain_ms = value;
+    const bool is_taken =
+        value >= least && (is_pool_limit || server_limit_set(&s->server_limits, kept, value));
+    if (is_taken && strcmp(kept, "drain_ms") == 0)
+        s->drain_ms = value;
+    if (is_taken && is_pool_limit)
         set_pool_limit(s, kept, value);
-        return WEIR_OK;
-    }
-    /* In server.h 0 means the default, which is not what was asked for. */
-    const bool is_set = value > 0 && server_limit_set(&s->server_limits, kept, value);
-    mem_free(kept);
-    if (!is_set)
-        return weir_fail(err, WEIR_INVALID, "--limit %.*s: the server does not take '%s'",
-                         STR_ARG(name), value_text.data);
-    return WEIR_OK;
+    else
+        mem_free(kept);
+    return is_taken ? WEIR_OK
+                    : weir_fail(err, WEIR_INVALID, "%.*s: '%s' is less than %lld", STR_ARG(name),
+                                value_text.data, (long long)least);
 }
 
 /* What a listener is bound to is the server's matter; that it is an address at all is checked here,
@@ -160,18 +180,22 @@ static enum weir_code check_address(const char *text, struct weir_error *err)
         host.len--;
     if (host.len < 2 || !str_to_u64(str_of(text + host.len), &port) || port > 65535)
         return weir_fail(err, WEIR_INVALID,
-                         "--listen: '%s' is not of the form HOST:PORT with a port up to 65535",
-                         text);
+                         "'%s' is not of the form HOST:PORT with a port up to 65535", text);
     return WEIR_OK;
 }
 
-enum weir_code serve_settings_read(struct serve_settings *s, const struct serve_options *options,
-                                   struct weir_error *err)
+static int64_t default_of_drain_ms(void)
 {
-    *s = (struct serve_settings){ .drain_ms = SERVE_DRAIN_MS };
-    s->models = mem_new(options->models.count + 1, sizeof(*s->models));
-    s->pool_limits = mem_new(options->limits.count + 1, sizeof(*s->pool_limits));
-    s->limit_names = mem_new(options->limits.count + 1, sizeof(*s->limit_names));
+#define X(name, value, least, says)                                                                \
+    if (strcmp(#name, "drain_ms") == 0)                                                            \
+        return (value);
+    WEIR_LIMITS(X)
+#undef X
+    return 0;
+}
+
+static enum weir_code check_workers(const struct serve_options *options, struct weir_error *err)
+{
     if (options->idle_label_ms > options->idle_ms)
         return weir_fail(err, WEIR_INVALID, "--idle-label (%g s) is more than --idle (%g s)",
                          (double)options->idle_label_ms / 1000, (double)options->idle_ms / 1000);
@@ -179,26 +203,57 @@ enum weir_code serve_settings_read(struct serve_settings *s, const struct serve_
         return weir_fail(err, WEIR_INVALID,
                          "--min-workers (%lld) is more than --max-workers (%lld)",
                          (long long)options->min_workers, (long long)options->max_workers);
-    enum weir_code code = WEIR_OK;
-    for (size_t i = 0; i < options->listen.count && code == WEIR_OK; i++)
+    return WEIR_OK;
+}
+
+enum weir_code serve_settings_read(struct serve_settings *s, const struct options *o,
+                                   const struct serve_options *options, struct weir_error *err)
+{
+    *s = (struct serve_settings){ .drain_ms = default_of_drain_ms() };
+    s->pool_limits = mem_new(options->limits.count + 1, sizeof(*s->pool_limits));
+    s->limit_names = mem_new(options->limits.count + 1, sizeof(*s->limit_names));
+    enum weir_code code = check_workers(options, err);
+    for (size_t i = 0; i < options->listen.count && code == WEIR_OK; i++) {
         code = check_address(options->listen.items[i], err);
-    for (size_t i = 0; i < options->models.count && code == WEIR_OK; i++)
-        code = read_model(s, options->models.items[i], err);
-    for (size_t i = 0; i < options->limits.count && code == WEIR_OK; i++)
+        if (code != WEIR_OK)
+            options_wrap(o, "listen", i, err);
+    }
+    for (size_t i = 0; i < options->limits.count && code == WEIR_OK; i++) {
         code = read_limit(s, options->limits.items[i], err);
+        if (code != WEIR_OK)
+            options_wrap(o, "limit", i, err);
+    }
     return code;
 }
 
 void serve_settings_finish(struct serve_settings *s)
 {
-    for (size_t i = 0; i < s->models_count; i++) {
-        mem_free(s->models[i].name);
-        mem_free(s->models[i].path);
-    }
     for (size_t i = 0; i < s->pool_limits_count; i++)
         mem_free(s->limit_names[i]);
-    mem_free(s->models);
     mem_free(s->pool_limits);
     mem_free(s->limit_names);
     *s = (struct serve_settings){ 0 };
+}
+
+static bool gives_pool_limit(const struct serve_settings *s, const char *name)
+{
+    for (size_t i = 0; i < s->pool_limits_count; i++) {
+        if (strcmp(s->pool_limits[i].name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+void serve_settings_print_defaults(const struct serve_settings *s, struct buffer *out)
+{
+#define X(name, value, says)                                                                       \
+    if (s->server_limits.name == 0)                                                                \
+        buffer_printf(out, "limit = %s=%lld  (default)\n", #name, (long long)(value));
+    SERVER_LIMITS(X)
+#undef X
+#define X(name, value, least, says)                                                                \
+    if (!gives_pool_limit(s, #name))                                                               \
+        buffer_printf(out, "limit = %s=%lld  (default)\n", #name, (long long)(value));
+    WEIR_LIMITS(X)
+#undef X
 }

@@ -1,6 +1,7 @@
 /* serve_options.h — what `weir serve` can be told, and the checks that need more than one value.
  *
- * Turns the option table's texts into what weir.h and server.h take. Owns the lists it makes;
+ * Turns the option table's texts into what weir.h and server.h take; the models are the matter of
+ * serve_models.h. Owns the lists it makes;
  * borrows the texts of the options. */
 #ifndef CMD_SERVE_OPTIONS_H
 #define CMD_SERVE_OPTIONS_H
@@ -14,6 +15,7 @@
 #include <stdint.h>
 
 struct serve_options {
+    const char *config, *models_folder;
     struct option_list listen, models, limits, allow_hosts, allow_origins;
     struct option_memory memory;
     int64_t threads, max_workers, min_workers, idle_ms, idle_label_ms;
@@ -22,17 +24,10 @@ struct serve_options {
     bool print_config;
 };
 
-#define SERVE_OPTIONS_COUNT 14
+#define SERVE_OPTIONS_COUNT 16
 extern const struct option serve_options_table[SERVE_OPTIONS_COUNT];
 
-struct serve_model {
-    char *name;
-    char *path;
-};
-
 struct serve_settings {
-    struct serve_model *models;
-    size_t models_count;
     struct server_limits server_limits;
     struct weir_limit *pool_limits; /* what the server does not know */
     char **limit_names;             /* owns the names in pool_limits */
@@ -40,11 +35,17 @@ struct serve_settings {
     int64_t drain_ms;
 };
 
-#define SERVE_DRAIN_MS 5000 /* the default of drain_ms */
+/* How long a model may be quiet: what weir_control can be told. */
+#define SERVE_IDLE_LEAST_MS 1
+#define SERVE_IDLE_MOST_MS  INT32_MAX
 
-/* Checks and converts. WEIR_INVALID names the flag, the value and what would be right. */
-enum weir_code serve_settings_read(struct serve_settings *s, const struct serve_options *options,
-                                   struct weir_error *err);
+/* Checks and converts what `o` read into `options`. WEIR_INVALID names where the value was said,
+ * the value and what would be right. */
+enum weir_code serve_settings_read(struct serve_settings *s, const struct options *o,
+                                   const struct serve_options *options, struct weir_error *err);
 void serve_settings_finish(struct serve_settings *s);
+
+/* `limit = NAME=VALUE  (default)`, a line a limit that was not given. */
+void serve_settings_print_defaults(const struct serve_settings *s, struct buffer *out);
 
 #endif

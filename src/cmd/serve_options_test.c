@@ -11,7 +11,6 @@ static enum weir_code read(const char *const *flags, struct options *o,
                            struct serve_options *options, struct serve_settings *s,
                            struct weir_error *err)
 {
-    char *const nothing[] = { NULL };
     static char texts[8][128];
     char *argv[8];
     int argc = 0;
@@ -21,9 +20,10 @@ static enum weir_code read(const char *const *flags, struct options *o,
     }
     *options = (struct serve_options){ 0 };
     *s = (struct serve_settings){ 0 };
-    const enum weir_code code = options_read(o, serve_options_table, SERVE_OPTIONS_COUNT, options,
-                                             argc, argv, nothing, err);
-    return code == WEIR_OK ? serve_settings_read(s, options, err) : code;
+    const struct option_sources from = { .argc = argc, .argv = argv };
+    const enum weir_code code =
+        options_read(o, serve_options_table, SERVE_OPTIONS_COUNT, options, &from, err);
+    return code == WEIR_OK ? serve_settings_read(s, o, options, err) : code;
 }
 
 #define ARGV(...) ((const char *const[]){ __VA_ARGS__, NULL })
@@ -42,25 +42,7 @@ static void test_defaults(void **state)
     assert_int_equal(options.idle_label_ms, 0); /* the pool's own default, which heeds idle */
     assert_int_equal(options.max_workers, 4);
     assert_int_equal(options.log_level, LOG_INFO);
-    assert_int_equal(s.drain_ms, SERVE_DRAIN_MS);
-    serve_settings_finish(&s);
-    options_finish(&o);
-}
-
-static void test_models(void **state)
-{
-    struct options o;
-    struct serve_options options;
-    struct serve_settings s;
-    struct weir_error err;
-    (void)state;
-    assert_int_equal(read(ARGV("--model", "org/m:1@r=/a=b", "--model=f=fake:text_embedding?dim=8"),
-                          &o, &options, &s, &err),
-                     WEIR_OK);
-    assert_int_equal(s.models_count, 2);
-    assert_string_equal(s.models[0].name, "org/m:1@r");
-    assert_string_equal(s.models[0].path, "/a=b");
-    assert_string_equal(s.models[1].path, "fake:text_embedding?dim=8");
+    assert_int_equal(s.drain_ms, 5000);
     serve_settings_finish(&s);
     options_finish(&o);
 }
@@ -93,19 +75,18 @@ static void test_refusals(void **state)
     static const struct {
         const char *first, *second, *says;
     } cases[] = {
-        {"--model=a",              "",                "NAME=PATH"                         },
-        { "--model==/x",           "",                "is no name"                        },
-        { "--model=a b=/x",        "",                "'a b' is no name"                  },
-        { "--model=a=/x",          "--model=a=/y",    "'a' is given twice"                },
-        { "--idle=10",             "--idle-label=11", "(11 s) is more than --idle (10 s)" },
+        {"--idle=10",              "--idle-label=11", "(11 s) is more than --idle (10 s)" },
         { "--min-workers=3",       "--max-workers=2", "(3) is more than --max-workers (2)"},
         { "--listen=localhost",    "",                "HOST:PORT"                         },
         { "--listen=:80",          "",                "HOST:PORT"                         },
         { "--listen=[::1]:65536",  "",                "HOST:PORT"                         },
         { "--limit=queue_jobs",    "",                "NAME=VALUE"                        },
         { "--limit=queue_jobs=-1", "",                "'-1'"                              },
-        { "--limit=body_bytes=0",  "",                "does not take '0'"                 },
+        { "--limit=body_bytes=0",  "",                "less than 1"                       },
         { "--limit=head_ms=soon",  "",                "head_ms"                           },
+        { "--limit=quue_jobs=1",   "",                "perhaps 'queue_jobs'"              },
+        { "--limit=queue_jobs=0",  "",                "--limit: queue_jobs"               },
+        { "--idle=2147484",        "",                "2147484"                           },
         { "--threads=0",           "",                "1 to 1024"                         },
         { "--log-level=loud",      "",                "debug|info|warn|error"             },
     };
@@ -129,7 +110,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_models),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_refusals),
     };

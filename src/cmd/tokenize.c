@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 struct tokenize_options {
+    struct pool_settings pool;
     bool decode, no_special, local;
 };
 
@@ -22,6 +23,7 @@ static const struct option tokenize_options_table[] = {
            .help = "Leave out the special tokens that the model's tokenizer adds."),
     OPTION(.name = "local", .type = OPTION_FLAG, .offset = AT(local),
            .help = "Run the model inside this command, whatever server there is."),
+    POOL_OPTIONS(struct tokenize_options),
 };
 
 /* Reads "1 2 3", also with commas between. *out is the caller's. */
@@ -96,7 +98,9 @@ static enum weir_code tokenize_all(struct backend *backend, struct texts *texts,
 static int tokenize(const struct verb *verb, const struct tokenize_options *options,
                     const char *model, const char *const *arguments, size_t count)
 {
-    const struct backend_choice choice = { .verb = verb->name, .local = options->local };
+    const struct backend_choice choice = { .verb = verb->name,
+                                           .local = options->local,
+                                           .pool = options->pool };
     struct backend *backend = NULL;
     struct texts texts;
     struct weir_error err;

@@ -2,15 +2,18 @@
 
 #include "base/buffer.h"
 #include "base/check.h"
+#include "base/size.h"
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 extern char **environ; /* POSIX leaves the declaration to the program */
 
 const struct verb *const verbs[] = {
-    &verb_serve, &verb_embed, &verb_tokenize, &verb_ps, &verb_help, &verb_version,
+    &verb_serve, &verb_embed,  &verb_tokenize, &verb_ps,    &verb_top,  &verb_plan,
+    &verb_load,  &verb_unload, &verb_pin,      &verb_unpin, &verb_help, &verb_version,
 };
 const size_t verbs_count = ARRAY_COUNT(verbs);
 
@@ -23,12 +26,13 @@ const struct verb *verb_find(const char *name)
     return NULL;
 }
 
-void verb_print_help(const struct verb *verb, FILE *out)
+void verb_print_help(const struct verb *verb, struct buffer *out)
 {
-    fprintf(out, "weir %s%s%s%s\n\n%s\n", verb->name, verb->options_count > 0 ? " [options]" : "",
-            verb->arguments[0] != '\0' ? " " : "", verb->arguments, verb->details);
+    buffer_printf(out, "weir %s%s%s%s\n\n%s\n", verb->name,
+                  verb->options_count > 0 ? " [options]" : "",
+                  verb->arguments[0] != '\0' ? " " : "", verb->arguments, verb->details);
     if (verb->options_count > 0) {
-        fprintf(out, "\nOptions, as `--name value` or `--name=value`:\n\n");
+        buffer_text(out, "\nOptions, as `--name value` or `--name=value`:\n\n");
         options_help(verb->options, verb->options_count, out);
     }
 }
@@ -36,16 +40,18 @@ void verb_print_help(const struct verb *verb, FILE *out)
 bool verb_begin(const struct verb *verb, struct options *o, void *target, int argc, char **argv,
                 int *status)
 {
+    const struct option_sources from = { .argc = argc, .argv = argv, .environment = environ };
     struct weir_error err;
-    if (options_read(o, verb->options, verb->options_count, target, argc, argv, environ, &err) !=
-        WEIR_OK) {
+    struct buffer help;
+    if (options_read(o, verb->options, verb->options_count, target, &from, &err) != WEIR_OK) {
         *status = verb_misused(verb, "%s", err.text);
         options_finish(o);
         return false;
     }
     if (o->wants_help) {
-        verb_print_help(verb, stdout);
-        *status = 0;
+        buffer_init(&help, MiB);
+        verb_print_help(verb, &help);
+        *status = verb_end(verb, &help);
         options_finish(o);
         return false;
     }
@@ -83,6 +89,17 @@ enum weir_code verb_write(const struct buffer *out, struct weir_error *err)
                             "stdout cannot be written");
     }
     return WEIR_OK;
+}
+
+int verb_end(const struct verb *verb, struct buffer *out)
+{
+    struct weir_error err;
+    const enum weir_code code =
+        out->failed ? weir_fail(&err, WEIR_NO_MEMORY, "no memory for the output, or over %zu MiB",
+                                out->max / (size_t)MiB)
+                    : verb_write(out, &err);
+    buffer_finish(out);
+    return verb_status(verb, code, &err);
 }
 
 int verb_status(const struct verb *verb, enum weir_code code, const struct weir_error *err)

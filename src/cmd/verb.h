@@ -23,13 +23,14 @@ struct verb {
     int (*run)(const struct verb *verb, int argc, char **argv); /* argv[0]: first behind the verb */
 };
 
-extern const struct verb verb_serve, verb_embed, verb_tokenize, verb_ps, verb_help, verb_version;
+extern const struct verb verb_serve, verb_embed, verb_tokenize, verb_ps, verb_top, verb_plan,
+    verb_load, verb_unload, verb_pin, verb_unpin, verb_help, verb_version;
 
 extern const struct verb *const verbs[];
 extern const size_t verbs_count;
 
 const struct verb *verb_find(const char *name);
-void verb_print_help(const struct verb *verb, FILE *out);
+void verb_print_help(const struct verb *verb, struct buffer *out);
 
 /* Reads the verb's options into `target`. False when the verb is over already: *status is 0 when
  * its help was asked for (and printed), 2 when the options are wrong (and that was said on stderr).
@@ -46,6 +47,9 @@ int verb_failed(const struct verb *verb, const struct weir_error *err);
 
 /* Writes the buffer to stdout, at once. WEIR_CANCELLED: nobody reads it any more. */
 enum weir_code verb_write(const struct buffer *out, struct weir_error *err);
+
+/* The last act of a verb: writes the buffer, frees it and gives the exit status. */
+int verb_end(const struct verb *verb, struct buffer *out);
 
 /* The exit status for how the work ended, which is said on stderr. WEIR_CANCELLED is quiet: a
  * signal (its number is err->value), or a reader of stdout that went away, which is no failure. */

@@ -1,4 +1,5 @@
 /* control.c — weir_control: one JSON object in, one out, by a table of operations. */
+#include "base/capability.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -7,6 +8,8 @@
 
 #include <jansson.h>
 #include <string.h>
+
+#define ALIASES_MOST 64 /* of one model */
 
 struct control_op {
     const char *name;
@@ -38,6 +41,39 @@ static enum weir_code get_number(json_t *o, const char *key, int64_t most, int64
     return WEIR_OK;
 }
 
+/* Absent leaves *out as it is. */
+static enum weir_code get_bool(json_t *o, const char *key, bool *out, struct weir_error *err)
+{
+    json_t *v = json_object_get(o, key);
+    if (v == NULL || json_is_null(v))
+        return WEIR_OK;
+    if (!json_is_boolean(v))
+        return weir_fail(err, WEIR_INVALID, "\"%s\" must be true or false", key);
+    *out = json_boolean_value(v);
+    return WEIR_OK;
+}
+
+/* The texts of an array, borrowed from it; absent is an empty one. */
+static enum weir_code get_texts(json_t *o, const char *key, const char **out, size_t most,
+                                size_t *count, struct weir_error *err)
+{
+    json_t *v = json_object_get(o, key);
+    *count = 0;
+    if (v == NULL || json_is_null(v))
+        return WEIR_OK;
+    if (!json_is_array(v) || json_array_size(v) > most)
+        return weir_fail(err, WEIR_INVALID, "\"%s\" must be an array of at most %zu texts", key,
+                         most);
+    for (size_t i = 0; i < json_array_size(v); i++) {
+        json_t *text = json_array_get(v, i);
+        if (!json_is_string(text) || strlen(json_string_value(text)) != json_string_length(text))
+            return weir_fail(err, WEIR_INVALID, "\"%s\" must be an array of texts", key);
+        out[i] = json_string_value(text);
+    }
+    *count = json_array_size(v);
+    return WEIR_OK;
+}
+
 static void write_ok(struct jsonw *out)
 {
     jsonw_object(out);
@@ -45,27 +81,75 @@ static void write_ok(struct jsonw *out)
     jsonw_end(out);
 }
 
+static enum weir_code get_capabilities(json_t *o, uint32_t *out, struct weir_error *err)
+{
+    const char *names[WEIR_CAPABILITY_COUNT];
+    size_t count;
+    enum weir_capability capability;
+    if (get_texts(o, "capabilities", names, ARRAY_COUNT(names), &count, err) != WEIR_OK)
+        return err->code;
+    for (size_t i = 0; i < count; i++) {
+        if (!capability_parse(str_of(names[i]), &capability))
+            return weir_fail(err, WEIR_INVALID, "there is no capability \"%.60s\"", names[i]);
+        *out |= 1u << capability;
+    }
+    return WEIR_OK;
+}
+
+/* Absent leaves *out as it is. */
+static enum weir_code get_priority(json_t *o, uint8_t *out, struct weir_error *err)
+{
+    static const char *const names[] = { "critical", "high", "normal", "low", "batch" };
+    const char *name;
+    if (json_object_get(o, "priority") == NULL)
+        return WEIR_OK;
+    if (get_text(o, "priority", &name, err) != WEIR_OK)
+        return err->code;
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        if (strcmp(names[i], name) == 0) {
+            *out = (uint8_t)i;
+            return WEIR_OK;
+        }
+    }
+    return weir_fail(err, WEIR_INVALID,
+                     "\"priority\" is \"%.60s\", it may be critical, high, normal, low or batch",
+                     name);
+}
+
+static enum weir_code get_numbers(json_t *o, struct model_settings *m, struct weir_error *err)
+{
+    int64_t max = m->max_workers, min = m->min_workers, slots = 0, context = 0;
+    if (get_number(o, "max_workers", WORKERS_MOST, &max, err) != WEIR_OK ||
+        get_number(o, "min_workers", WORKERS_MOST, &min, err) != WEIR_OK ||
+        get_number(o, "idle_ms", INT32_MAX, &m->idle_ms, err) != WEIR_OK ||
+        get_number(o, "idle_label_ms", INT32_MAX, &m->idle_label_ms, err) != WEIR_OK ||
+        get_number(o, "slots", CONTROL_SLOTS, &slots, err) != WEIR_OK ||
+        get_number(o, "context", INT32_MAX, &context, err) != WEIR_OK)
+        return err->code;
+    if (json_object_get(o, "idle_label_ms") == NULL && m->idle_label_ms > m->idle_ms)
+        m->idle_label_ms = m->idle_ms;
+    m->max_workers = (uint32_t)max;
+    m->min_workers = (uint32_t)min;
+    m->slots = (uint32_t)slots;
+    m->context = (uint32_t)context;
+    return WEIR_OK;
+}
+
 static enum weir_code run_register(struct weir *w, json_t *o, struct jsonw *out,
                                    struct weir_error *err)
 {
     struct model_settings m = w->defaults;
-    int64_t max = m.max_workers, min = m.min_workers, slots = 0, context = 0;
-    bool own_label = json_object_get(o, "idle_label_ms") != NULL;
+    const char *aliases[ALIASES_MOST];
+    m.aliases = aliases;
     if (get_text(o, "name", &m.name, err) != WEIR_OK ||
-        get_text(o, "path", &m.path, err) != WEIR_OK ||
-        get_number(o, "max_workers", WORKERS_MOST, &max, err) != WEIR_OK ||
-        get_number(o, "min_workers", WORKERS_MOST, &min, err) != WEIR_OK ||
-        get_number(o, "idle_ms", INT32_MAX, &m.idle_ms, err) != WEIR_OK ||
-        get_number(o, "idle_label_ms", INT32_MAX, &m.idle_label_ms, err) != WEIR_OK ||
-        get_number(o, "slots", CONTROL_SLOTS, &slots, err) != WEIR_OK ||
-        get_number(o, "context", INT32_MAX, &context, err) != WEIR_OK)
+        get_text(o, "path", &m.path, err) != WEIR_OK || get_numbers(o, &m, err) != WEIR_OK ||
+        get_texts(o, "aliases", aliases, ALIASES_MOST, &m.aliases_count, err) != WEIR_OK ||
+        get_capabilities(o, &m.capabilities, err) != WEIR_OK ||
+        get_priority(o, &m.priority, err) != WEIR_OK ||
+        get_bool(o, "pin", &m.pin, err) != WEIR_OK ||
+        get_bool(o, "preload", &m.preload, err) != WEIR_OK ||
+        get_bool(o, "replace", &m.replace, err) != WEIR_OK)
         return err->code;
-    if (!own_label && m.idle_label_ms > m.idle_ms)
-        m.idle_label_ms = m.idle_ms;
-    m.max_workers = (uint32_t)max;
-    m.min_workers = (uint32_t)min;
-    m.slots = (uint32_t)slots;
-    m.context = (uint32_t)context;
     m.program = strncmp(m.path, "fake:", 5) == 0 ? PROGRAM_FAKE : PROGRAM_CPU;
     enum weir_code code = supervisor_register(w->supervisor, &m, err);
     if (code == WEIR_OK)
@@ -96,6 +180,71 @@ static enum weir_code run_unload(struct weir *w, json_t *o, struct jsonw *out,
                                  struct weir_error *err)
 {
     return run_by_name(w, o, out, supervisor_unload, err);
+}
+
+static enum weir_code pin(struct supervisor *s, const char *name, struct weir_error *err)
+{
+    return supervisor_pin(s, name, true, err);
+}
+
+static enum weir_code unpin(struct supervisor *s, const char *name, struct weir_error *err)
+{
+    return supervisor_pin(s, name, false, err);
+}
+
+static enum weir_code run_pin(struct weir *w, json_t *o, struct jsonw *out, struct weir_error *err)
+{
+    return run_by_name(w, o, out, pin, err);
+}
+
+static enum weir_code run_unpin(struct weir *w, json_t *o, struct jsonw *out,
+                                struct weir_error *err)
+{
+    return run_by_name(w, o, out, unpin, err);
+}
+
+static enum weir_code run_configure(struct weir *w, json_t *o, struct jsonw *out,
+                                    struct weir_error *err)
+{
+    int64_t bytes = 0, percent = 0;
+    if (get_number(o, "memory_bytes", INT64_MAX, &bytes, err) != WEIR_OK ||
+        get_number(o, "memory_percent", 100, &percent, err) != WEIR_OK)
+        return err->code;
+    if (bytes > 0 && percent > 0)
+        return weir_fail(err, WEIR_INVALID,
+                         "\"memory_bytes\" and \"memory_percent\" say two things of one budget");
+    supervisor_configure(w->supervisor, (uint64_t)bytes, (uint32_t)percent);
+    write_ok(out);
+    return WEIR_OK;
+}
+
+static enum weir_code run_plan(struct weir *w, json_t *o, struct jsonw *out, struct weir_error *err)
+{
+    const char *name;
+    if (get_text(o, "name", &name, err) != WEIR_OK)
+        return err->code;
+    return supervisor_plan(w->supervisor, name, out, err);
+}
+
+static enum weir_code run_request(struct weir *w, json_t *o, struct jsonw *out,
+                                  struct weir_error *err)
+{
+    int64_t id = 0;
+    if (get_number(o, "id", INT64_MAX, &id, err) != WEIR_OK)
+        return err->code;
+    if (!supervisor_request(w->supervisor, (uint64_t)id, out))
+        return weir_fail(err, WEIR_NO_SUCH_PATH, "there is no request %lld, or no more",
+                         (long long)id);
+    return WEIR_OK;
+}
+
+static enum weir_code run_metrics(struct weir *w, json_t *o, struct jsonw *out,
+                                  struct weir_error *err)
+{
+    (void)o;
+    (void)err;
+    supervisor_metrics(w->supervisor, out);
+    return WEIR_OK;
 }
 
 static enum weir_code run_status(struct weir *w, json_t *o, struct jsonw *out,
@@ -141,16 +290,26 @@ static enum weir_code run_drained(struct weir *w, json_t *o, struct jsonw *out,
 static const char *const fields_none[] = { NULL };
 static const char *const fields_name[] = { "name", NULL };
 static const char *const fields_limit[] = { "limit_ms", NULL };
-static const char *const fields_register[] = { "name",          "path",    "max_workers",
-                                               "min_workers",   "slots",   "idle_ms",
-                                               "idle_label_ms", "context", NULL };
+static const char *const fields_memory[] = { "memory_bytes", "memory_percent", NULL };
+static const char *const fields_id[] = { "id", NULL };
+static const char *const fields_register[] = { "name",          "path",     "max_workers",
+                                               "min_workers",   "slots",    "idle_ms",
+                                               "idle_label_ms", "context",  "aliases",
+                                               "capabilities",  "priority", "pin",
+                                               "preload",       "replace",  NULL };
 
 static const struct control_op ops[] = {
     {"register",    fields_register, run_register  },
     { "unregister", fields_name,     run_unregister},
     { "unload",     fields_name,     run_unload    },
+    { "pin",        fields_name,     run_pin       },
+    { "unpin",      fields_name,     run_unpin     },
+    { "configure",  fields_memory,   run_configure },
     { "status",     fields_none,     run_status    },
     { "models",     fields_none,     run_models    },
+    { "plan",       fields_name,     run_plan      },
+    { "request",    fields_id,       run_request   },
+    { "metrics",    fields_none,     run_metrics   },
     { "drain",      fields_limit,    run_drain     },
     { "drained",    fields_none,     run_drained   },
 };

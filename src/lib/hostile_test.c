@@ -91,11 +91,11 @@ static void say_output(uint64_t job, uint32_t rows)
     buffer_finish(&payload);
 }
 
-static void say_end(uint64_t job)
+static void say_end(uint64_t job, uint8_t finish)
 {
     struct buffer body;
     buffer_init(&body, FRAME_BODY_MAX);
-    message_end_write(&body, &(struct message_end){ .error = { .index = -1 } });
+    message_end_write(&body, &(struct message_end){ .error = { .index = -1 }, .finish = finish });
     say(FRAME_END, job, &body);
     buffer_finish(&body);
 }
@@ -136,11 +136,11 @@ static void misbehave(const char *path, uint64_t job)
         leave_a_talker(how[0] == 't');
     if (strcmp(how, "three_rows") == 0)
         say_output(job, 3);
-    if (strcmp(how, "twice") == 0 || strcmp(how, "truth") == 0)
+    if (strcmp(how, "twice") == 0 || strcmp(how, "truth") == 0 || strcmp(how, "finish") == 0)
         say_output(job, 1);
     if (strcmp(how, "twice") == 0)
         say_output(job, 1);
-    say_end(job);
+    say_end(job, strcmp(how, "finish") == 0 ? 9 : 0);
 }
 
 /* The server's own group: a signal to the group that it was given does not find it any more. */
@@ -234,10 +234,10 @@ static void test_the_truth_is_believed(void **state)
     weir_close(pool);
 }
 
-static void test_answers_of_another_number_fail_the_request(void **state)
+static void test_answers_that_do_not_fit_fail_the_request(void **state)
 {
     (void)state;
-    static const char *const ways[] = { "three_rows", "twice", "none" };
+    static const char *const ways[] = { "three_rows", "twice", "none", "finish" };
     for (size_t i = 0; i < ARRAY_COUNT(ways); i++) {
         struct outcome o = { 0 };
         ask(ways[i], &o);
@@ -296,7 +296,7 @@ int main(int argc, char **argv)
         return be_a_worker(argv[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_truth_is_believed),
-        cmocka_unit_test(test_answers_of_another_number_fail_the_request),
+        cmocka_unit_test(test_answers_that_do_not_fit_fail_the_request),
         cmocka_unit_test(test_one_that_left_its_group_is_killed),
         cmocka_unit_test(test_the_last_words_are_the_last),
         cmocka_unit_test(test_what_a_worker_leaves_behind_does_not_hold_the_pool),

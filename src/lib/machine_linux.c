@@ -172,6 +172,29 @@ uint64_t machine_private_bytes(int64_t pid)
     return anonymous + shared;
 }
 
+/* The 12th field of /proc/PID/stat. The second one, the name in parentheses, may hold anything. */
+uint64_t machine_major_faults(int64_t pid)
+{
+    char path[64];
+    uint64_t faults = 0;
+    struct buffer b;
+    buffer_init(&b, FILE_MAX);
+    snprintf(path, sizeof path, "/proc/%" PRId64 "/stat", pid);
+    if (read_text(path, &b)) {
+        struct str field, rest = buffer_view(&b);
+        size_t end = rest.len;
+        while (end > 0 && rest.data[end - 1] != ')')
+            end--;
+        rest = str_trim((struct str){ rest.data + end, rest.len - end });
+        for (int at = 3; at <= 12; at++)
+            str_cut(rest, ' ', &field, &rest);
+        if (!str_to_u64(field, &faults))
+            faults = 0;
+    }
+    buffer_finish(&b);
+    return faults;
+}
+
 const char *machine_root(void)
 {
     const char *root = getenv("WEIR_SYSTEM_ROOT");

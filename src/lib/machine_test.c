@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -75,6 +76,25 @@ static void test_groups_v2_up_the_tree(void **state)
     assert_true(m.available_bytes == 4 * GiB - (4293918720 - 3221225472 - 1048576));
 }
 
+/* The tightest limit and the least that is left may be at different levels; a group without its
+ * statistics has no cache that could count, one with more cache than use is empty. */
+static void test_each_level_of_the_tree_counts(void **state)
+{
+    (void)state;
+    put_machine();
+    put("proc/self/cgroup", "12:cpu,cpuacct:/a\n0::/a/b/c\n");
+    put("sys/fs/cgroup/a/memory.max", "8589934592\n");
+    put("sys/fs/cgroup/a/memory.current", "7516192768\n");
+    put("sys/fs/cgroup/a/b/memory.max", "4294967296\n");
+    put("sys/fs/cgroup/a/b/memory.current", "1073741824\n");
+    put("sys/fs/cgroup/a/b/memory.stat", "inactive_file 5368709120\n");
+    put("sys/fs/cgroup/a/b/c/memory.max", "max\n");
+    put("sys/fs/cgroup/x/memory.max", "1000000\n"); /* not above this process */
+    struct machine_memory m = machine_memory(root);
+    assert_true(m.total_bytes == 4 * GiB);
+    assert_true(m.available_bytes == 1 * GiB);
+}
+
 static void test_groups_v1(void **state)
 {
     (void)state;
@@ -109,11 +129,23 @@ static void test_garbage_counts_as_absent(void **state)
     assert_true(m.available_bytes == m.total_bytes);
 }
 
+/* The same count that the system call gives. */
+static void test_major_faults_are_counted(void **state)
+{
+    (void)state;
+    struct rusage before, after;
+    assert_int_equal(getrusage(RUSAGE_SELF, &before), 0);
+    const uint64_t faults = machine_major_faults((int64_t)getpid());
+    assert_int_equal(getrusage(RUSAGE_SELF, &after), 0);
+    assert_in_range(faults, before.ru_majflt, after.ru_majflt);
+}
+
 static void test_this_process_has_private_bytes(void **state)
 {
     (void)state;
     assert_true(machine_private_bytes((int64_t)getpid()) > 0);
     assert_true(machine_private_bytes(0) == 0);
+    assert_true(machine_major_faults(0) == 0);
     assert_true(machine_cores() >= 1);
 }
 
@@ -122,10 +154,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a_machine_without_groups, make_root, remove_root),
         cmocka_unit_test_setup_teardown(test_groups_v2_up_the_tree, make_root, remove_root),
+        cmocka_unit_test_setup_teardown(test_each_level_of_the_tree_counts, make_root, remove_root),
         cmocka_unit_test_setup_teardown(test_groups_v1, make_root, remove_root),
         cmocka_unit_test_setup_teardown(test_a_group_over_its_limit_has_nothing_left, make_root,
                                         remove_root),
         cmocka_unit_test_setup_teardown(test_garbage_counts_as_absent, make_root, remove_root),
+        cmocka_unit_test(test_major_faults_are_counted),
         cmocka_unit_test(test_this_process_has_private_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

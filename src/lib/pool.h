@@ -6,12 +6,15 @@
 #include "base/buffer.h"
 #include "base/log.h"
 #include "base/map.h"
+#include "lib/learned_file.h"
 #include "lib/process.h"
 #include "supervisor/supervisor.h"
 
 #include "weir/weir.h"
 
 #define WORKERS_MOST 1024 /* of one model */
+
+#define PRIORITY_NORMAL 2 /* of 0, critical, to 4, batch */
 
 struct weir {
     struct supervisor *supervisor;
@@ -33,17 +36,8 @@ struct weir {
     struct arena scratch; /* of the output being delivered */
     struct buffer answer; /* of the last weir_control */
     struct buffer events; /* not yet told, each a JSON text and a NUL */
+    struct learned_file learned;
 };
-
-/* typed.c: the caller's structs to payload bytes and back. *out is the caller's (mem_free). */
-enum weir_code typed_request(const struct weir_request *r, uint8_t **out, size_t *out_bytes,
-                             struct weir_error *err);
-/* How many outputs a request must have had when it ends well, and how many rows each: SIZE_MAX
- * where any number is right. */
-void typed_expected(const struct weir_request *r, size_t *outputs, size_t *rows);
-/* Fills `out`, in the arena; false and err when the worker's bytes make no sense. */
-bool typed_output(enum weir_operation operation, struct str payload, struct arena *arena,
-                  struct weir_output *out, struct weir_error *err);
 
 /* world.c: struct world with the operating system. */
 void world_init(struct weir *w);

@@ -1,4 +1,4 @@
-/* weir.c — the eight functions of weir.h. */
+/* weir.c — the functions of weir.h but for submit.c and control.c: a pool from open to close. */
 #include "weir/weir.h"
 
 #include "base/capability.h"
@@ -15,17 +15,6 @@
 #define CLOSE_WAIT_MS    10
 #define EVENTS_BYTES_MAX ((size_t)16 * 1024 * 1024) /* of one turn, or between two */
 #define ANSWER_BYTES_MAX ((size_t)64 * 1024 * 1024)
-
-/* What the supervisor's callbacks need of a request; freed with its end. */
-struct ticket {
-    struct weir *w;
-    const struct weir_callbacks *callbacks;
-    void *context;
-    enum weir_operation operation;
-    size_t outputs_expected, rows_expected; /* SIZE_MAX: any number */
-    size_t outputs;
-    struct weir_error spoiled; /* its worker answered nonsense: the request fails */
-};
 
 const char *weir_code_name(enum weir_code code)
 {
@@ -68,6 +57,7 @@ static void keep_event(void *context, const struct pool_event *e)
         jsonw_u64(&j, e->worker);
     else
         jsonw_null(&j);
+    jsonw_key(&j, "request"), jsonw_text(&j, e->request);
     jsonw_key(&j, "from"), jsonw_text(&j, e->from);
     jsonw_key(&j, "to"), jsonw_text(&j, e->to);
     jsonw_key(&j, "reason"), jsonw_text(&j, e->reason);
@@ -79,6 +69,12 @@ static void keep_event(void *context, const struct pool_event *e)
         log_write(&w->log, LOG_WARN, "lib", "an event is lost: more than %zu bytes of them wait",
                   EVENTS_BYTES_MAX);
     }
+}
+
+static void keep_learned(void *context, const struct learned *row)
+{
+    struct weir *w = context;
+    learned_file_note(&w->learned, row);
 }
 
 /* What comes meanwhile is for the next step. */
@@ -135,6 +131,7 @@ static enum weir_code take_defaults(const struct weir_options *o, struct model_s
         .min_workers = o->min_workers,
         .idle_ms = idle_ms,
         .idle_label_ms = o->idle_label_ms == 0 && label_ms > idle_ms ? idle_ms : label_ms,
+        .priority = PRIORITY_NORMAL,
     };
     if (out->max_workers > WORKERS_MOST || out->min_workers > out->max_workers)
         return weir_fail(err, WEIR_INVALID, "min_workers is %u and max_workers %u, the limit is %d",
@@ -178,8 +175,13 @@ struct weir *weir_open(const struct weir_options *o, struct weir_error *err)
                                      .threads = o->threads > 0 ? o->threads : machine_cores(),
                                      .log = &w->log,
                                      .on_event = keep_event,
-                                     .event_context = w };
+                                     .event_context = w,
+                                     .on_learned = keep_learned,
+                                     .learned_context = w };
     w->supervisor = supervisor_create(&so, &w->world, clock_ms());
+    learned_file_open(&w->learned, o->cache, &w->log, clock_ms());
+    for (size_t i = 0; i < w->learned.count; i++)
+        supervisor_learn(w->supervisor, &w->learned.rows[i]);
     return w;
 }
 
@@ -205,119 +207,13 @@ void weir_close(struct weir *w)
         }
         supervisor_destroy(w->supervisor);
     }
+    learned_file_close(&w->learned);
     world_close(w);
     buffer_finish(&w->events);
     buffer_finish(&w->answer);
     arena_finish(&w->scratch);
     mem_free(w->worker_folder);
     mem_free(w);
-}
-
-static void on_output(void *context, uint64_t id, struct str payload)
-{
-    struct ticket *t = context;
-    struct weir_output out;
-    if (t->spoiled.code != WEIR_OK)
-        return;
-    if (t->outputs == t->outputs_expected) {
-        weir_fail(&t->spoiled, WEIR_MODEL_FAILED, "its worker gave more than %zu answers",
-                  t->outputs_expected);
-        return;
-    }
-    arena_clear(&t->w->scratch);
-    if (!typed_output(t->operation, payload, &t->w->scratch, &out, &t->spoiled)) {
-        t->spoiled.code = WEIR_MODEL_FAILED;
-        return;
-    }
-    if (t->rows_expected != SIZE_MAX && out.rows != t->rows_expected) {
-        weir_fail(&t->spoiled, WEIR_MODEL_FAILED, "its worker answered %zu rows for %zu inputs",
-                  out.rows, t->rows_expected);
-        return;
-    }
-    t->outputs++;
-    if (t->callbacks->on_output != NULL)
-        t->callbacks->on_output(t->context, id, &out);
-}
-
-static void on_progress(void *context, uint64_t id, uint32_t step, uint32_t steps)
-{
-    struct ticket *t = context;
-    if (t->callbacks->on_progress != NULL)
-        t->callbacks->on_progress(t->context, id, step, steps);
-}
-
-static void on_end(void *context, uint64_t id, const struct request_outcome *outcome)
-{
-    struct ticket *t = context;
-    const struct weir_error *error = &outcome->error;
-    if (error->code == WEIR_OK && t->spoiled.code == WEIR_OK && t->outputs_expected != SIZE_MAX &&
-        t->outputs < t->outputs_expected)
-        weir_fail(&t->spoiled, WEIR_MODEL_FAILED, "its worker gave %zu of %zu answers", t->outputs,
-                  t->outputs_expected);
-    struct weir_end end = { .size = sizeof end,
-                            .error = t->spoiled.code != WEIR_OK ? t->spoiled : *error,
-                            .input_tokens = outcome->input_tokens,
-                            .output_tokens = outcome->output_tokens,
-                            .finish = (enum weir_finish)outcome->finish,
-                            .queued_ms = outcome->queued_ms,
-                            .total_ms = outcome->total_ms };
-    if (t->callbacks->on_end != NULL)
-        t->callbacks->on_end(t->context, id, &end);
-    mem_free(t);
-}
-
-static const struct request_callbacks ticket_callbacks = { on_output, on_progress, on_end };
-
-static enum weir_code check_request(const struct weir_request *r, struct weir_error *err)
-{
-    if (r == NULL || r->size != sizeof *r || r->callbacks == NULL ||
-        r->callbacks->size != sizeof *r->callbacks)
-        return weir_fail(err, WEIR_INVALID,
-                         "weir_request or its callbacks: missing, or of another "
-                         "size than this library's");
-    if (r->model == NULL || (unsigned)r->capability >= WEIR_CAPABILITY_COUNT ||
-        (unsigned)r->operation >= WEIR_OPERATION_COUNT || (unsigned)r->priority > 4 ||
-        (r->flags & ~WEIR_FLAG_OWN_CREDIT) != 0 || r->deadline_ms < 0 || r->keep_alive_ms != 0)
-        return weir_fail(err, WEIR_INVALID,
-                         "weir_request: model, capability, operation, priority, "
-                         "flags, deadline_ms or keep_alive_ms is out of range");
-    return WEIR_OK;
-}
-
-uint64_t weir_submit(struct weir *w, const struct weir_request *r, struct weir_error *err)
-{
-    /* weir.h puts the default first, the queue the most urgent. */
-    static const uint8_t priorities[] = { 2, 0, 1, 3, 4 };
-    uint8_t *payload = NULL;
-    size_t bytes = 0;
-    if (check_request(r, err) != WEIR_OK || typed_request(r, &payload, &bytes, err) != WEIR_OK)
-        return 0;
-    struct ticket *t = mem_new(1, sizeof *t);
-    t->w = w;
-    t->callbacks = r->callbacks;
-    t->context = r->context;
-    t->operation = r->operation;
-    typed_expected(r, &t->outputs_expected, &t->rows_expected);
-    struct submission s = { .model = r->model,
-                            .capability = r->capability,
-                            .operation = r->operation,
-                            .priority = priorities[r->priority],
-                            .own_credit = (r->flags & WEIR_FLAG_OWN_CREDIT) != 0,
-                            .deadline_ms = r->deadline_ms < INT32_MAX ? r->deadline_ms : INT32_MAX,
-                            .affinity = r->affinity,
-                            .payload = payload,
-                            .payload_bytes = bytes,
-                            .callbacks = &ticket_callbacks,
-                            .context = t };
-    supervisor_clock(w->supervisor, clock_ms());
-    uint64_t id = supervisor_submit(w->supervisor, &s, err);
-    if (id == 0) {
-        mem_free(payload);
-        mem_free(t);
-    } else {
-        world_wake(w);
-    }
-    return id;
 }
 
 bool weir_cancel(struct weir *w, uint64_t id)
@@ -347,7 +243,8 @@ enum weir_code weir_step(struct weir *w, int timeout_ms, struct weir_error *err)
     enum weir_code code = world_wait(w, timeout_ms, err);
     int64_t next = supervisor_turn(w->supervisor, clock_ms());
     tell_events(w);
-    world_arm(w, next);
+    int64_t save = learned_file_step(&w->learned, clock_ms());
+    world_arm(w, next < save ? next : save);
     if (supervisor_is_dirty(w->supervisor))
         world_wake(w);
     w->stepping = false;

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -241,22 +242,142 @@ static void test_control_refuses_what_it_does_not_know(void **state)
     (void)state;
     struct weir_error err;
     const char *answer;
-    static const char *const bad[] = { "",
-                                       "[]",
-                                       "{}",
-                                       "{\"op\":5}",
-                                       "{\"op\":\"fly\"}",
-                                       "{\"op\":\"status\",\"x\":1}",
-                                       "{\"op\":\"register\",\"name\":\"a\"}",
-                                       "{\"op\":\"register\",\"name\":\"a b\",\"path\":\"/x\"}",
-                                       "{\"op\":\"register\",\"name\":\"a\",\"max_workers\":-1}",
-                                       "{\"op\":\"unload\",\"name\":\"a\"}" };
+    static const char *const bad[] = {
+        "",
+        "[]",
+        "{}",
+        "{\"op\":5}",
+        "{\"op\":\"fly\"}",
+        "{\"op\":\"status\",\"x\":1}",
+        "{\"op\":\"register\",\"name\":\"a\"}",
+        "{\"op\":\"register\",\"name\":\"a b\",\"path\":\"/x\"}",
+        "{\"op\":\"register\",\"name\":\"a\",\"max_workers\":-1}",
+        "{\"op\":\"register\",\"name\":\"a\",\"path\":\"fake:vision\",\"aliases\":\"b\"}",
+        "{\"op\":\"register\",\"name\":\"a\",\"path\":\"fake:vision\",\"aliases\":[5]}",
+        "{\"op\":\"register\",\"name\":\"a\",\"path\":\"/x\",\"capabilities\":[\"flying\"]}",
+        "{\"op\":\"register\",\"name\":\"a\",\"path\":\"/x\",\"capabilities\":[\"vision\",null]}",
+        "{\"op\":\"register\",\"name\":\"a\",\"path\":\"fake:vision\",\"priority\":\"urgent\"}",
+        "{\"op\":\"register\",\"name\":\"a\",\"path\":\"fake:vision\",\"priority\":1}",
+        "{\"op\":\"register\",\"name\":\"a\",\"path\":\"fake:vision\",\"pin\":1}",
+        "{\"op\":\"register\",\"name\":\"a\",\"path\":\"fake:vision\",\"preload\":\"yes\"}",
+        "{\"op\":\"register\",\"name\":\"a\",\"path\":\"fake:vision\",\"replace\":[]}",
+        "{\"op\":\"register\",\"name\":\"a\",\"path\":\"fake:vision\",\"colour\":\"red\"}",
+        "{\"op\":\"pin\"}",
+        "{\"op\":\"pin\",\"name\":\"a\"}",
+        "{\"op\":\"unpin\",\"name\":\"a\"}",
+        "{\"op\":\"plan\",\"name\":\"a\"}",
+        "{\"op\":\"plan\"}",
+        "{\"op\":\"configure\",\"memory_percent\":101}",
+        "{\"op\":\"configure\",\"memory_bytes\":-1}",
+        "{\"op\":\"configure\",\"memory_bytes\":1,\"memory_percent\":1}",
+        "{\"op\":\"request\",\"id\":77}",
+        "{\"op\":\"request\",\"id\":\"77\"}",
+        "{\"op\":\"request\"}",
+        "{\"op\":\"unload\",\"name\":\"a\"}"
+    };
     open_pool(WEIR_BIN, (struct weir_options){ 0 });
     for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
         assert_int_not_equal(weir_control(pool, bad[i], strlen(bad[i]), &answer, NULL, &err),
                              WEIR_OK);
         assert_true(strlen(err.text) > 0);
     }
+    weir_close(pool);
+}
+
+static void test_a_model_is_registered_with_all_its_settings(void **state)
+{
+    (void)state;
+    struct outcome o = { 0 };
+    static const char *const pins[] = { "{\"op\":\"unpin\",\"name\":\"m\"}",
+                                        "{\"op\":\"pin\",\"name\":\"n\"}" };
+    struct weir_error err;
+    const char *answer;
+    static const char json[] =
+        "{\"op\":\"register\",\"name\":\"m\",\"path\":\"fake:text_embedding\",\"max_workers\":2,"
+        "\"min_workers\":0,\"idle_ms\":1000,\"slots\":2,\"context\":64,\"aliases\":[\"n\",\"o\"],"
+        "\"capabilities\":[\"text_embedding\"],\"priority\":\"low\",\"pin\":true,"
+        "\"preload\":false,\"replace\":true}";
+    open_pool(WEIR_BIN, (struct weir_options){ 0 });
+    assert_int_equal(weir_control(pool, json, strlen(json), &answer, NULL, &err), WEIR_OK);
+    assert_string_equal(answer, "{\"ok\":true}");
+    for (size_t i = 0; i < ARRAY_COUNT(pins); i++)
+        assert_int_equal(weir_control(pool, pins[i], strlen(pins[i]), &answer, NULL, &err),
+                         WEIR_OK);
+    assert_true(embed("o", "by its other name", &o, &err) != 0);
+    run(&o, 1, 20);
+    assert_int_equal(o.code, WEIR_OK);
+    assert_int_equal(weir_control(pool, "{\"op\":\"models\"}", 15, &answer, NULL, &err), WEIR_OK);
+    assert_non_null(strstr(answer, "\"aliases\":[\"n\",\"o\"]"));
+    weir_close(pool);
+}
+
+static void control(const char *json, const char *expected)
+{
+    struct weir_error err;
+    const char *answer;
+    size_t bytes;
+    assert_int_equal(weir_control(pool, json, strlen(json), &answer, &bytes, &err), WEIR_OK);
+    assert_int_equal(strlen(answer), bytes);
+    if (strstr(answer, expected) == NULL)
+        fprintf(stderr, "%s answered %s\n", json, answer);
+    assert_non_null(strstr(answer, expected));
+}
+
+static void test_the_pool_is_asked_and_told(void **state)
+{
+    (void)state;
+    char json[64];
+    struct outcome o = { 0 };
+    struct weir_error err;
+    open_pool(WEIR_BIN, (struct weir_options){ 0 });
+    add_model("m", "fake:text_embedding?step=10s");
+    const uint64_t id = embed("m", "x", &o, &err);
+    snprintf(json, sizeof json, "{\"op\":\"request\",\"id\":%llu}", (unsigned long long)id);
+    control(json, "\"state\":\"waiting\"");
+    run_until_event("\"to\":\"Processing\"", 20);
+    control(json, "\"state\":\"running\"");
+    control("{\"op\":\"plan\",\"name\":\"m\"}", "\"verdict\"");
+    control("{\"op\":\"metrics\"}", "{\"metrics\":[");
+    control("{\"op\":\"configure\",\"memory_bytes\":536870912}", "{\"ok\":true}");
+    control("{\"op\":\"status\"}", "\"budget\":536870912");
+    control("{\"op\":\"configure\"}", "{\"ok\":true}");
+    weir_close(pool);
+}
+
+/* Learns, closes, and opens again with what was learned. */
+static void test_what_was_learned_is_kept_in_the_cache(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/weir-cache-XXXXXX", file[64];
+    assert_non_null(mkdtemp(folder));
+    snprintf(file, sizeof file, "%s/learned.json", folder);
+    for (int life = 0; life < 2; life++) {
+        struct outcome o = { 0 };
+        struct weir_error err;
+        open_pool(WEIR_BIN, (struct weir_options){ .cache = folder });
+        add_model("m", "fake:text_embedding?load=300ms");
+        embed("m", "x", &o, &err);
+        run(&o, 1, 20);
+        assert_int_equal(o.code, WEIR_OK);
+        weir_close(pool);
+#ifndef WEIR_SANITIZED /* whose figures nobody learns from */
+        assert_int_equal(access(file, R_OK), 0);
+#endif
+    }
+    unlink(file);
+    assert_int_equal(rmdir(folder), 0);
+}
+
+static void test_a_cache_that_cannot_be_written_costs_nothing(void **state)
+{
+    (void)state;
+    struct outcome o = { 0 };
+    struct weir_error err;
+    open_pool(WEIR_BIN, (struct weir_options){ .cache = "/dev/full" });
+    add_model("m", "fake:text_embedding?load=300ms");
+    embed("m", "x", &o, &err);
+    run(&o, 1, 20);
+    assert_int_equal(o.code, WEIR_OK);
     weir_close(pool);
 }
 
@@ -333,6 +454,10 @@ int main(void)
         cmocka_unit_test(test_fd_is_readable_after_submit_and_by_timer),
         cmocka_unit_test(test_events_may_use_the_pool),
         cmocka_unit_test(test_control_refuses_what_it_does_not_know),
+        cmocka_unit_test(test_a_model_is_registered_with_all_its_settings),
+        cmocka_unit_test(test_the_pool_is_asked_and_told),
+        cmocka_unit_test(test_what_was_learned_is_kept_in_the_cache),
+        cmocka_unit_test(test_a_cache_that_cannot_be_written_costs_nothing),
         cmocka_unit_test(test_open_refuses_a_wrong_size_and_unknown_limits),
         cmocka_unit_test(test_open_refuses_numbers_out_of_range),
         cmocka_unit_test(test_a_deadline_without_end_is_no_deadline_in_the_past),

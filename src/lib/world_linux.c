@@ -151,8 +151,12 @@ static void on_memory(void *context, struct memory_facts *facts)
     struct machine_memory m = machine_memory(machine_root());
     facts->total_bytes = m.total_bytes;
     facts->available_bytes = m.available_bytes;
-    for (size_t i = 0; i < facts->children_count; i++)
-        facts->children[i].private_bytes = private_bytes(find(w, facts->children[i].id));
+    for (size_t i = 0; i < facts->children_count; i++) {
+        struct child_memory *row = &facts->children[i];
+        const struct process *p = find(w, row->id);
+        row->private_bytes = private_bytes(p);
+        row->major_faults = p != NULL && p->pid > 0 ? machine_major_faults(p->pid) : 0;
+    }
 }
 
 static int64_t on_pid(void *context, uint32_t id)

@@ -3,9 +3,11 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "server/access_log.h"
 #include "server/connection.h"
 #include "server/http_head.h"
 #include "server/http_reply.h"
+#include "server/http_stats.h"
 #include "server/json_fields.h"
 #include "server/json_read.h"
 #include "server/router.h"
@@ -86,21 +88,9 @@ void exchange_release(struct exchange *x)
     buffer_finish(&x->body);
     buffer_finish(&x->fields);
     arena_finish(&x->arena);
+    mem_free(x->model);
     mem_free(x);
     server_settle(s);
-}
-
-/* One line a request, a warning when it failed for a reason of ours. Bodies are never logged. */
-static void log_exchange(const struct exchange *x)
-{
-    struct str method = x->request ? x->request->method : STR("-");
-    struct str path = x->request ? x->request->path : STR("-");
-    log_write(&x->server->log, x->problem ? LOG_WARN : LOG_DEBUG, "http",
-              "%.*s %.*s status=%d ms=%lld bytes=%llu client=%s id=%s%s%s", STR_ARG(method),
-              (int)(path.len < 256 ? path.len : 256), path.data, x->status,
-              (long long)(clock_ms() - x->began_ms), (unsigned long long)x->sent_bytes,
-              connection_peer(x->connection), x->id, x->problem ? " problem=" : "",
-              x->problem ? x->problem : "");
 }
 
 /* The connection's part is over. Returns the connection, which may go on to its next request; the
@@ -108,7 +98,8 @@ static void log_exchange(const struct exchange *x)
 static struct connection *part(struct exchange *x)
 {
     struct connection *c = x->connection;
-    log_exchange(x);
+    access_log_write(x);
+    http_stats_observe(x->server->stats, x->route, x->status, clock_ms() - x->began_ms);
     x->connection = NULL;
     x->request = NULL;
     if (x->over)
@@ -153,7 +144,7 @@ static void allow_origin(struct exchange *x, struct str origin)
 {
     exchange_field(x, "Access-Control-Allow-Origin", origin);
     exchange_field(x, "Access-Control-Expose-Headers",
-                   STR("x-request-id, retry-after, retry-after-ms"));
+                   STR("x-request-id, x-weir-queued-ms, retry-after, retry-after-ms"));
     exchange_field(x, "Vary", STR("Origin"));
 }
 
@@ -322,11 +313,24 @@ static void on_output(void *context, uint64_t id, const struct weir_output *outp
         x->calls->output(x, output);
 }
 
+static void take_usage(struct exchange *x, const struct weir_end *end)
+{
+    char ms[24];
+    x->usage = (struct exchange_usage){ .is_known = true,
+                                        .queued_ms = end->queued_ms,
+                                        .input_tokens = end->input_tokens,
+                                        .output_tokens = end->output_tokens };
+    snprintf(ms, sizeof(ms), "%lld", (long long)end->queued_ms);
+    if (x->connection && !x->is_streaming)
+        exchange_field(x, "x-weir-queued-ms", str_of(ms));
+}
+
 static void on_end(void *context, uint64_t id, const struct weir_end *end)
 {
     struct exchange *x = context;
     (void)id;
     x->job = 0;
+    take_usage(x, end);
     if (x->connection && end->error.code == WEIR_OK)
         x->calls->ended(x, end);
     else if (x->connection)
@@ -361,6 +365,7 @@ bool exchange_submit(struct exchange *x, struct weir_request *request,
     request->callbacks = &pool_callbacks;
     request->context = x;
     x->calls = calls;
+    x->model = mem_copy_text(request->model, strlen(request->model));
     x->job = weir_submit(x->server->pool, request, &err);
     if (x->job == 0) {
         exchange_fail(x, &err, NULL);

@@ -36,6 +36,13 @@ struct exchange_calls {
     void (*ended)(struct exchange *x, const struct weir_end *end); /* succeeded: answer now */
 };
 
+/* What the pool says of a request at its end. */
+struct exchange_usage {
+    bool is_known;
+    int64_t queued_ms;
+    uint64_t input_tokens, output_tokens;
+};
+
 struct exchange {
     struct server *server;
     struct connection *connection;      /* NULL once answered or abandoned */
@@ -46,6 +53,7 @@ struct exchange {
     struct buffer body;
     struct json_value *json; /* of the body, once read by json_body */
     void *state;             /* the route's own */
+    char *model;             /* the name that the pool was asked for, NULL: it was not */
     void (*over)(
         struct exchange *x); /* optional: the connection is done with it, answered or not */
     char id[EXCHANGE_ID_MAX + 1];
@@ -54,6 +62,7 @@ struct exchange {
     struct buffer fields; /* of the answer's head */
     const struct exchange_calls *calls;
     uint64_t job; /* in the pool; 0: none */
+    struct exchange_usage usage;
     int64_t began_ms;
     uint64_t sent_bytes;
     const char *problem; /* why a status is 5xx, for the log */

@@ -1,6 +1,7 @@
 #include "server/http_chunks.h"
 
 #include "base/check.h"
+#include "base/hex.h"
 
 /*  size --;--> extension                       last chunk: size 0
  *    |             |
@@ -35,17 +36,6 @@ bool http_chunks_ended(const struct http_chunks *c)
     return c->state == ENDED;
 }
 
-static int hex_digit(unsigned char b)
-{
-    if (b >= '0' && b <= '9')
-        return b - '0';
-    if (b >= 'a' && b <= 'f')
-        return b - 'a' + 10;
-    if (b >= 'A' && b <= 'F')
-        return b - 'A' + 10;
-    return -1;
-}
-
 static bool is_control(unsigned char b)
 {
     return (b < 0x20 && b != '\t') || b == 0x7f;
@@ -53,7 +43,7 @@ static bool is_control(unsigned char b)
 
 static const char *step_size(struct http_chunks *c, unsigned char b)
 {
-    int digit = hex_digit(b);
+    int digit = hex_digit((char)b);
     if (digit >= 0) {
         if (c->digits == DIGITS_MAX)
             return "a chunk size has more than 15 digits";

@@ -1,5 +1,6 @@
 #include "server/http_reply.h"
 
+#include "base/check.h"
 #include "base/error.h"
 #include "base/jsonw.h"
 
@@ -38,6 +39,29 @@ const char *http_reply_reason(int status)
 #undef X
     default: return "Status";
     }
+}
+
+static const int statuses[] = {
+#define X(number, text) number,
+    STATUSES(X)
+#undef X
+        0,
+};
+_Static_assert(sizeof(statuses) / sizeof(statuses[0]) == HTTP_REPLY_STATUS_COUNT,
+               "HTTP_REPLY_STATUS_COUNT is one more than there are rows");
+
+size_t http_reply_index(int status)
+{
+    size_t i = 0;
+    while (i + 1 < HTTP_REPLY_STATUS_COUNT && statuses[i] != status)
+        i++;
+    return i;
+}
+
+int http_reply_status(size_t index)
+{
+    CHECK(index < HTTP_REPLY_STATUS_COUNT);
+    return statuses[index];
 }
 
 /* Written out by hand because strftime's names follow the locale. */

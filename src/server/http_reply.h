@@ -22,6 +22,10 @@ struct http_reply {
 };
 
 void http_reply_head(struct buffer *out, const struct http_reply *reply, int64_t wall_ms);
+/* The statuses that we send, numbered for counting; any other is the last number, status 0. */
+#define HTTP_REPLY_STATUS_COUNT 22
+size_t http_reply_index(int status);
+int http_reply_status(size_t index);
 const char *http_reply_reason(int status); /* "Not Found"; "Status" when we never send it */
 
 /* {"error":{"message","type","param","code"}} as OpenAI's clients read it; `param` may be NULL. */

@@ -96,12 +96,23 @@ static void retries_are_advised(void **state)
     assert_retry(WEIR_UNAVAILABLE, 2001, "Retry-After: 3\r\nretry-after-ms: 2001\r\n");
 }
 
+static void statuses_are_numbered(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < HTTP_REPLY_STATUS_COUNT; i++)
+        assert_int_equal(http_reply_index(http_reply_status(i)), i);
+    for (enum weir_code code = 0; code < WEIR_CODE_COUNT; code++) {
+        int status = error_http_status(code);
+        assert_int_equal(http_reply_status(http_reply_index(status)), status);
+    }
+    assert_int_equal(http_reply_status(http_reply_index(418)), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(heads_are_written),
-        cmocka_unit_test(every_status_has_a_reason),
-        cmocka_unit_test(errors_are_objects),
+        cmocka_unit_test(statuses_are_numbered),     cmocka_unit_test(heads_are_written),
+        cmocka_unit_test(every_status_has_a_reason), cmocka_unit_test(errors_are_objects),
         cmocka_unit_test(retries_are_advised),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -104,6 +104,12 @@ int64_t json_read_integer(const struct json_value *v)
     return json_integer_value(node(v));
 }
 
+double json_read_number(const struct json_value *v)
+{
+    CHECK(json_read_kind(v) == JSON_IS_INTEGER || json_read_kind(v) == JSON_IS_REAL);
+    return json_number_value(node(v));
+}
+
 bool json_read_bool(const struct json_value *v)
 {
     CHECK(json_read_kind(v) == JSON_IS_BOOL);

@@ -38,6 +38,7 @@ const char *json_read_kind_name(const struct json_value *v); /* "a string"; NULL
 const struct json_value *json_read_field(const struct json_value *object, const char *name);
 struct str json_read_text(const struct json_value *v); /* of a JSON_IS_TEXT; may hold NUL */
 int64_t json_read_integer(const struct json_value *v); /* of a JSON_IS_INTEGER */
+double json_read_number(const struct json_value *v);   /* of a JSON_IS_INTEGER or _REAL */
 bool json_read_bool(const struct json_value *v);       /* of a JSON_IS_BOOL */
 size_t json_read_count(const struct json_value *v);    /* of a JSON_IS_ARRAY */
 const struct json_value *json_read_item(const struct json_value *v, size_t index);

@@ -7,6 +7,7 @@
 #include "server/inputs.h"
 #include "server/json_body.h"
 #include "server/json_fields.h"
+#include "server/request_fields.h"
 #include "server/routes.h"
 #include "server/server_state.h"
 
@@ -122,11 +123,10 @@ static void on_json(struct exchange *x)
     embed.dimensions = (uint32_t)json_fields_integer(&f, "dimensions", 1, UINT32_MAX, 0);
     json_fields_text(&f, "user", STR("")); /* of the right type, and of no meaning here */
     e->is_base64 = read_encoding(&f);
-    struct weir_request request = { .capability = WEIR_TEXT_EMBEDDING,
-                                    .operation = WEIR_EMBED,
-                                    .deadline_ms = exchange_deadline(x, &f),
-                                    .model = model,
-                                    .input = &embed };
+    struct weir_request request = {
+        .capability = WEIR_TEXT_EMBEDDING, .operation = WEIR_EMBED, .model = model, .input = &embed
+    };
+    request_fields_read(x, &f, &request);
     if (!json_fields_ok(&f)) {
         exchange_fail(x, &f.problem, f.param);
         return;

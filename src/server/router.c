@@ -3,20 +3,30 @@
 #include "base/check.h"
 #include "server/exchange.h"
 #include "server/http_head.h"
+#include "server/percent.h"
 #include "server/routes.h"
 
 #include <string.h>
 
 static const struct route routes[] = {
-    {"POST",  "/v1/embeddings",      openai_embeddings_begin},
-    { "GET",  "/v1/models",          openai_models_begin    },
-    { "GET",  "/v1/models/",         openai_models_one_begin},
-    { "GET",  "/health/live",        health_live_begin      },
-    { "GET",  "/health/ready",       health_ready_begin     },
-    { "GET",  "/weir/v1/status",     weir_status_begin      },
-    { "GET",  "/weir/v1/events",     weir_events_begin      },
-    { "POST", "/weir/v1/tokenize",   weir_tokenize_begin    },
-    { "POST", "/weir/v1/detokenize", weir_detokenize_begin  },
+    {"POST",    "/v1/embeddings",      openai_embeddings_begin   },
+    { "GET",    "/v1/models",          openai_models_begin       },
+    { "GET",    "/v1/models/",         openai_models_one_begin   },
+    { "GET",    "/health/live",        health_live_begin         },
+    { "GET",    "/health/ready",       health_ready_begin        },
+    { "GET",    "/weir/v1/status",     weir_status_begin         },
+    { "GET",    "/weir/v1/events",     weir_events_begin         },
+    { "POST",   "/weir/v1/tokenize",   weir_tokenize_begin       },
+    { "POST",   "/weir/v1/detokenize", weir_detokenize_begin     },
+    { "POST",   "/weir/v1/load",       weir_load_begin           },
+    { "POST",   "/weir/v1/unload",     weir_unload_begin         },
+    { "POST",   "/weir/v1/pin",        weir_pin_begin            },
+    { "POST",   "/weir/v1/unpin",      weir_unpin_begin          },
+    { "GET",    "/weir/v1/plan",       weir_plan_begin           },
+    { "GET",    "/weir/v1/requests",   weir_requests_begin       },
+    { "GET",    "/weir/v1/requests/",  weir_requests_one_begin   },
+    { "DELETE", "/weir/v1/requests/",  weir_requests_cancel_begin},
+    { "GET",    "/metrics",            weir_metrics_begin        },
 };
 
 /* What a browser may send: what the official clients send, and our own. */
@@ -40,35 +50,15 @@ static bool has_method(const struct route *r, struct str method)
     return is_head_for_get || str_eq(method, str_of(r->method));
 }
 
-static int hex_digit(char b)
+size_t router_count(void)
 {
-    const char *digits = "0123456789abcdef";
-    char lower = b >= 'A' && b <= 'F' ? (char)(b - 'A' + 'a') : b;
-    const char *found = b ? strchr(digits, lower) : NULL;
-    return found ? (int)(found - digits) : -1;
+    return ARRAY_COUNT(routes);
 }
 
-/* Decodes %XX; NUL and what is no UTF-8 are refused, so that the result is a C string to show. */
-static bool decode(struct str coded, struct arena *arena, struct str *out)
+const struct route *router_at(size_t index)
 {
-    char *text = arena_try(arena, coded.len + 1, 1);
-    size_t n = 0;
-    if (text == NULL)
-        return false;
-    for (size_t i = 0; i < coded.len; i++) {
-        char b = coded.data[i];
-        if (b == '%') {
-            int high = i + 1 < coded.len ? hex_digit(coded.data[i + 1]) : -1;
-            int low = i + 2 < coded.len ? hex_digit(coded.data[i + 2]) : -1;
-            if (high < 0 || low < 0 || high + low == 0)
-                return false;
-            b = (char)(high * 16 + low);
-            i += 2;
-        }
-        text[n++] = b;
-    }
-    *out = (struct str){ text, n };
-    return str_utf8_valid(*out) == n;
+    CHECK(index < ARRAY_COUNT(routes));
+    return &routes[index];
 }
 
 const struct route *router_find(struct str method, struct str path, struct arena *arena,
@@ -84,7 +74,7 @@ const struct route *router_find(struct str method, struct str path, struct arena
         if (!has_method(r, method))
             continue;
         size_t own = strlen(r->path);
-        if (decode((struct str){ path.data + own, path.len - own }, arena, rest))
+        if (percent_decode((struct str){ path.data + own, path.len - own }, arena, rest))
             return r;
         weir_fail(err, WEIR_INVALID, "the path '%.*s' is not valid percent-encoded UTF-8",
                   STR_ARG(shown));

@@ -24,6 +24,8 @@ struct route {
  * `err`. `*rest` is copied into the arena. */
 const struct route *router_find(struct str method, struct str path, struct arena *arena,
                                 struct str *rest, struct weir_error *err);
+size_t router_count(void);
+const struct route *router_at(size_t index); /* in one order for ever: those of an array */
 /* "GET, HEAD, OPTIONS": what a path allows; nothing for a path that is none. */
 void router_allow(struct str path, struct buffer *out);
 

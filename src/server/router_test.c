@@ -16,33 +16,43 @@ struct row {
 };
 
 static const struct row rows[] = {
-    {"POST",  "/v1/embeddings",         WEIR_OK,           "/v1/embeddings",      ""           },
-    { "GET",  "/v1/models",             WEIR_OK,           "/v1/models",          ""           },
-    { "HEAD", "/v1/models",             WEIR_OK,           "/v1/models",          ""           },
-    { "GET",  "/v1/models/mini",        WEIR_OK,           "/v1/models/",         "mini"       },
-    { "GET",  "/v1/models/qwen/foo:q4", WEIR_OK,           "/v1/models/",         "qwen/foo:q4"},
-    { "GET",  "/v1/models/a%2Fb%3aq4",  WEIR_OK,           "/v1/models/",         "a/b:q4"     },
-    { "GET",  "/v1/models/%C3%A9",      WEIR_OK,           "/v1/models/",         "\xc3\xa9"   },
-    { "GET",  "/v1/models/a+b",         WEIR_OK,           "/v1/models/",         "a+b"        },
-    { "GET",  "/v1/models/%",           WEIR_INVALID,      NULL,                  NULL         },
-    { "GET",  "/v1/models/%4",          WEIR_INVALID,      NULL,                  NULL         },
-    { "GET",  "/v1/models/%4g",         WEIR_INVALID,      NULL,                  NULL         },
-    { "GET",  "/v1/models/a%00b",       WEIR_INVALID,      NULL,                  NULL         },
-    { "GET",  "/v1/models/%ff",         WEIR_INVALID,      NULL,                  NULL         },
-    { "GET",  "/v1/models/",            WEIR_NO_SUCH_PATH, NULL,                  NULL         },
-    { "GET",  "/",                      WEIR_NO_SUCH_PATH, NULL,                  NULL         },
-    { "GET",  "/v1/modelsx",            WEIR_NO_SUCH_PATH, NULL,                  NULL         },
-    { "POST", "/v1/embeddings/",        WEIR_NO_SUCH_PATH, NULL,                  NULL         },
-    { "POST", "/V1/embeddings",         WEIR_NO_SUCH_PATH, NULL,                  NULL         },
-    { "GET",  "/v1/embeddings",         WEIR_METHOD,       NULL,                  NULL         },
-    { "HEAD", "/v1/embeddings",         WEIR_METHOD,       NULL,                  NULL         },
-    { "PUT",  "/v1/models/mini",        WEIR_METHOD,       NULL,                  NULL         },
-    { "GET",  "/health/live",           WEIR_OK,           "/health/live",        ""           },
-    { "GET",  "/health/ready",          WEIR_OK,           "/health/ready",       ""           },
-    { "GET",  "/weir/v1/status",        WEIR_OK,           "/weir/v1/status",     ""           },
-    { "GET",  "/weir/v1/events",        WEIR_OK,           "/weir/v1/events",     ""           },
-    { "POST", "/weir/v1/tokenize",      WEIR_OK,           "/weir/v1/tokenize",   ""           },
-    { "POST", "/weir/v1/detokenize",    WEIR_OK,           "/weir/v1/detokenize", ""           },
+    {"POST",    "/v1/embeddings",         WEIR_OK,           "/v1/embeddings",      ""           },
+    { "GET",    "/v1/models",             WEIR_OK,           "/v1/models",          ""           },
+    { "HEAD",   "/v1/models",             WEIR_OK,           "/v1/models",          ""           },
+    { "GET",    "/v1/models/mini",        WEIR_OK,           "/v1/models/",         "mini"       },
+    { "GET",    "/v1/models/qwen/foo:q4", WEIR_OK,           "/v1/models/",         "qwen/foo:q4"},
+    { "GET",    "/v1/models/a%2Fb%3aq4",  WEIR_OK,           "/v1/models/",         "a/b:q4"     },
+    { "GET",    "/v1/models/%C3%A9",      WEIR_OK,           "/v1/models/",         "\xc3\xa9"   },
+    { "GET",    "/v1/models/a+b",         WEIR_OK,           "/v1/models/",         "a+b"        },
+    { "GET",    "/v1/models/%",           WEIR_INVALID,      NULL,                  NULL         },
+    { "GET",    "/v1/models/%4",          WEIR_INVALID,      NULL,                  NULL         },
+    { "GET",    "/v1/models/%4g",         WEIR_INVALID,      NULL,                  NULL         },
+    { "GET",    "/v1/models/a%00b",       WEIR_INVALID,      NULL,                  NULL         },
+    { "GET",    "/v1/models/%ff",         WEIR_INVALID,      NULL,                  NULL         },
+    { "GET",    "/v1/models/",            WEIR_NO_SUCH_PATH, NULL,                  NULL         },
+    { "GET",    "/",                      WEIR_NO_SUCH_PATH, NULL,                  NULL         },
+    { "GET",    "/v1/modelsx",            WEIR_NO_SUCH_PATH, NULL,                  NULL         },
+    { "POST",   "/v1/embeddings/",        WEIR_NO_SUCH_PATH, NULL,                  NULL         },
+    { "POST",   "/V1/embeddings",         WEIR_NO_SUCH_PATH, NULL,                  NULL         },
+    { "GET",    "/v1/embeddings",         WEIR_METHOD,       NULL,                  NULL         },
+    { "HEAD",   "/v1/embeddings",         WEIR_METHOD,       NULL,                  NULL         },
+    { "PUT",    "/v1/models/mini",        WEIR_METHOD,       NULL,                  NULL         },
+    { "GET",    "/health/live",           WEIR_OK,           "/health/live",        ""           },
+    { "GET",    "/health/ready",          WEIR_OK,           "/health/ready",       ""           },
+    { "GET",    "/weir/v1/status",        WEIR_OK,           "/weir/v1/status",     ""           },
+    { "GET",    "/weir/v1/events",        WEIR_OK,           "/weir/v1/events",     ""           },
+    { "POST",   "/weir/v1/tokenize",      WEIR_OK,           "/weir/v1/tokenize",   ""           },
+    { "POST",   "/weir/v1/detokenize",    WEIR_OK,           "/weir/v1/detokenize", ""           },
+    { "POST",   "/weir/v1/load",          WEIR_OK,           "/weir/v1/load",       ""           },
+    { "POST",   "/weir/v1/unload",        WEIR_OK,           "/weir/v1/unload",     ""           },
+    { "POST",   "/weir/v1/pin",           WEIR_OK,           "/weir/v1/pin",        ""           },
+    { "POST",   "/weir/v1/unpin",         WEIR_OK,           "/weir/v1/unpin",      ""           },
+    { "GET",    "/weir/v1/plan",          WEIR_OK,           "/weir/v1/plan",       ""           },
+    { "GET",    "/weir/v1/requests",      WEIR_OK,           "/weir/v1/requests",   ""           },
+    { "GET",    "/weir/v1/requests/a-1",  WEIR_OK,           "/weir/v1/requests/",  "a-1"        },
+    { "DELETE", "/weir/v1/requests/a-1",  WEIR_OK,           "/weir/v1/requests/",  "a-1"        },
+    { "DELETE", "/weir/v1/requests",      WEIR_METHOD,       NULL,                  NULL         },
+    { "GET",    "/metrics",               WEIR_OK,           "/metrics",            ""           },
 };
 
 static void routes_are_found(void **state)
@@ -83,6 +93,7 @@ static void allowed_methods_are_listed(void **state)
     assert_allows("/v1/embeddings", "POST, OPTIONS");
     assert_allows("/v1/models", "GET, HEAD, OPTIONS");
     assert_allows("/v1/models/a/b", "GET, HEAD, OPTIONS");
+    assert_allows("/weir/v1/requests/a", "GET, HEAD, DELETE, OPTIONS");
     assert_allows("/nothing", "");
 }
 

@@ -14,5 +14,14 @@ void weir_status_begin(struct exchange *x);
 void weir_events_begin(struct exchange *x);
 void weir_tokenize_begin(struct exchange *x);
 void weir_detokenize_begin(struct exchange *x);
+void weir_load_begin(struct exchange *x);
+void weir_unload_begin(struct exchange *x);
+void weir_pin_begin(struct exchange *x);
+void weir_unpin_begin(struct exchange *x);
+void weir_plan_begin(struct exchange *x);
+void weir_requests_begin(struct exchange *x);
+void weir_requests_one_begin(struct exchange *x);    /* x->rest is the x-request-id */
+void weir_requests_cancel_begin(struct exchange *x); /* likewise */
+void weir_metrics_begin(struct exchange *x);
 
 #endif

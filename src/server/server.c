@@ -5,9 +5,11 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "server/connection.h"
+#include "server/http_stats.h"
 #include "server/listener.h"
 #include "server/server_state.h"
 #include "server/weir_events.h"
+#include "server/weir_unload.h"
 
 #include "weir/weir.h"
 
@@ -100,10 +102,13 @@ enum weir_code server_create(uv_loop_t *loop, struct weir *pool,
     list_init(&s->listeners);
     list_init(&s->connections);
     list_init(&s->readers);
+    list_init(&s->unloads);
+    s->stats = http_stats_create();
     map_init(&s->exchange_ids);
     int failed = uv_poll_init(loop, &s->pool_poll, weir_fd(pool));
     if (failed) {
         map_finish(&s->exchange_ids);
+        http_stats_destroy(s->stats);
         mem_free(s);
         return weir_fail(err, WEIR_INTERNAL, "cannot poll the pool: %s", uv_strerror(failed));
     }
@@ -126,8 +131,10 @@ enum weir_code server_listen(struct server *s, const char *address, char out_url
 
 void server_event(struct server *s, const char *json, size_t bytes)
 {
-    if (s)
-        weir_events_send(s, (struct str){ json, bytes });
+    if (s == NULL)
+        return;
+    weir_events_send(s, (struct str){ json, bytes });
+    weir_unload_event(s, (struct str){ json, bytes });
 }
 
 void server_drain(struct server *s)
@@ -207,5 +214,6 @@ void server_destroy(struct server *s)
     CHECK(s->handles_open == 0 && s->connections_count == 0 && s->exchanges_count == 0);
     access_finish(&s->access);
     map_finish(&s->exchange_ids);
+    http_stats_destroy(s->stats);
     mem_free(s);
 }

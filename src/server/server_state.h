@@ -32,7 +32,9 @@ struct server {
     size_t connections_count;
     size_t exchanges_count;
     struct map exchange_ids; /* x-request-id -> struct exchange */
-    struct link readers;     /* of /weir/v1/events */
+    struct http_stats *stats;
+    struct link readers; /* of /weir/v1/events */
+    struct link unloads; /* exchanges that wait for a model's workers to be gone */
     uv_timer_t readers_timer;
     uv_timer_t grace_timer;
     int64_t started_s; /* since 1970 */

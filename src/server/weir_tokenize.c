@@ -6,6 +6,7 @@
 #include "server/json_body.h"
 #include "server/json_fields.h"
 #include "server/models.h"
+#include "server/request_fields.h"
 #include "server/routes.h"
 #include "server/server_state.h"
 
@@ -103,10 +104,9 @@ static void on_tokenize_json(struct exchange *x)
     struct weir_tokenize tokenize = { .size = sizeof(tokenize) };
     struct weir_request request = { .operation = WEIR_TOKENIZE, .input = &tokenize };
     begin_collecting(x);
-    request.model = json_fields_model(&f);
+    request_fields_read(x, &f, &request);
     tokenize.inputs = inputs_read(&f, &rules, &x->arena, &tokenize.count);
     tokenize.no_special_tokens = !json_fields_bool(&f, "add_special_tokens", true);
-    request.deadline_ms = exchange_deadline(x, &f);
     if (json_fields_ok(&f))
         submit(x, &request, &calls);
     else
@@ -149,9 +149,8 @@ static void on_detokenize_json(struct exchange *x)
     struct weir_tokenize tokenize = { .size = sizeof(tokenize), .inputs = &ids, .count = 1 };
     struct weir_request request = { .operation = WEIR_DETOKENIZE, .input = &tokenize };
     begin_collecting(x);
-    request.model = json_fields_model(&f);
+    request_fields_read(x, &f, &request);
     inputs_read_ids(&f, "tokens", &x->arena, &ids);
-    request.deadline_ms = exchange_deadline(x, &f);
     if (json_fields_ok(&f))
         submit(x, &request, &calls);
     else

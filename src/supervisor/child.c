@@ -35,6 +35,7 @@ bool child_step(struct supervisor *s, struct child *c, enum child_event event, c
     enum child_state from = c->state, to;
     if (!child_rule(from, event, &to))
         return false;
+    stats_step(s, c, event, reason);
     c->state = to;
     c->state_since_ms = s->now_ms;
     s->totals.rules[from][event]++;
@@ -61,12 +62,14 @@ struct child *child_create(struct supervisor *s, struct model *m, const struct c
     c->key = c->id;
     c->model = m;
     c->state = SPAWNING;
-    c->slots = m->settings.slots > 0 ? m->settings.slots : m->plan.slots;
+    c->slots = m->granted_slots = claim->slots;
+    c->context = m->granted_context = claim->context;
     c->spawned_ms = c->state_since_ms = c->last_used_ms = c->ticks_ms = c->heard_ms = s->now_ms;
     list_init(&c->jobs);
     list_push_back(&m->children, &c->link);
     map_put(&s->children, map_id(&c->key), c);
     m->spawned++;
+    stats_spawned(m);
     m->load_attempts++;
     s->totals.children++;
     lease_move(s, c, LEASE_GRANT, claim->context_bytes);

@@ -10,7 +10,8 @@
 #include "supervisor/child_rules.h"
 #include "supervisor/supervisor.h"
 
-#define GRAVE_MS 5000 /* dead workers stay in the status so long */
+#define GRAVE_MS   5000 /* dead workers stay in the status so long */
+#define AFFINITIES 64   /* conversations that a worker is known for */
 
 struct claim;
 struct model;
@@ -21,17 +22,22 @@ struct child {
     uint64_t key; /* the id, for the map */
     uint32_t id;
     struct link link; /* model->children */
-    struct link dirty_link, busy_link;
+    struct link dirty_link;
+    struct link busy_link; /* supervisor->busy while it has jobs */
     struct timer wake;
     struct model *model;
     enum child_state state;
     enum leave_phase phase;
     struct link jobs;
     uint32_t jobs_count, slots;
+    uint32_t context;        /* tokens, as granted; 0: the model's limit */
     uint64_t context_bytes;  /* its private lease */
     uint64_t measured_bytes; /* private, beyond the bare process */
     uint64_t bare_bytes;     /* private at its hello */
-    int64_t pid;             /* to be shown */
+    uint64_t faults;         /* major ones, at faults_ms */
+    int64_t faults_ms;
+    bool thrashes; /* it had too many of them in the last period */
+    int64_t pid;   /* to be shown */
     int64_t state_since_ms, spawned_ms, last_used_ms, ready_ms;
     int64_t phase_until_ms;
     uint64_t ticks;
@@ -39,7 +45,8 @@ struct child {
     uint64_t ping_sequence;
     int64_t ping_ms; /* sent and not answered, 0: none */
     int64_t heard_ms;
-    uint32_t threads; /* share last told */
+    uint32_t threads;              /* share last told */
+    uint64_t affinity[AFFINITIES]; /* served last first; 0 is none */
     bool hello;
     bool exited, lost;            /* facts for the turn */
     bool unloads;                 /* the end of an unload waits for its reap */

@@ -189,6 +189,7 @@ static void foreign_memory_counts(void **state)
     (void)state;
     struct test_pool *t = test_open(1000, NULL);
     struct test_model *m = test_register(t, "m", 200, 100, ONE);
+    t->world.total_bytes = 2560 * MiB;
     t->world.available_bytes = 500 * MiB; /* and 256 stay reserved */
     const struct test_request *r = test_submit(t, "m", "e", 0);
     test_run_until(t, 20 * SECOND);

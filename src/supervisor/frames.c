@@ -8,6 +8,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#define OUTPUT_COST  64  /* what even an empty output counts of those that need no credit */
+#define PROGRESS_MAX 256 /* callers are told no more often in PROGRESS_MS; the rest is dropped */
+#define PROGRESS_MS  1000
+
 /* Which frames a worker may send in which state: the list in wire/frame.h, as bits. */
 #define IN(state) (1u << (state))
 #define INSPECTOR 0u
@@ -37,7 +41,7 @@ static void send_load(struct supervisor *s, struct child *c)
     const struct model *m = c->model;
     struct buffer body;
     buffer_init(&body, FRAME_BODY_MAX);
-    message_load_write(&body, &(struct message_load){ .context = m->settings.context,
+    message_load_write(&body, &(struct message_load){ .context = c->context,
                                                       .slots = c->slots,
                                                       .threads = s->options.threads,
                                                       .attempt = m->load_attempts });
@@ -69,6 +73,7 @@ static void on_loaded(struct supervisor *s, struct child *c)
     struct model *m = c->model;
     c->ready_ms = c->last_used_ms = s->now_ms > 0 ? s->now_ms : 1;
     m->load_ms = s->now_ms - c->state_since_ms;
+    learned_load(s, c, m->load_ms);
     m->last_used_ms = s->now_ms;
     m->load_crashed = m->replanned = false;
     if (m->breaker.state == BREAKER_CLOSED) /* else it says why that is not */
@@ -90,6 +95,13 @@ static void on_failed(struct supervisor *s, struct child *c, const struct frame 
     child_step(s, c, c->state == SPAWNING ? PLAN_FAILED : LOAD_FAILED, c->reason);
 }
 
+static void on_accepted(struct supervisor *s, struct child *c, struct job *j)
+{
+    if (j->accepted)
+        child_lost(s, c, "acknowledged a job twice");
+    j->accepted = true;
+}
+
 static void on_output(struct supervisor *s, struct child *c, struct job *j, const struct frame *f)
 {
     struct message_output m;
@@ -103,12 +115,16 @@ static void on_output(struct supervisor *s, struct child *c, struct job *j, cons
                    WIRE_PAYLOAD_MAX);
     else if (m.streamed && (j->credit_events <= 0 || j->credit_bytes <= 0))
         child_lost(s, c, "sent an output without credit");
+    else if (!m.streamed && j->collected_bytes + m.payload_bytes > WIRE_PAYLOAD_MAX)
+        child_lost(s, c, "sent collected outputs of more than %zu bytes", WIRE_PAYLOAD_MAX);
     else {
         j->output_want = m.payload_bytes;
         j->output_streamed = m.streamed;
         if (m.streamed) {
             j->credit_events--;
             j->credit_bytes -= m.payload_bytes;
+        } else {
+            j->collected_bytes += m.payload_bytes + OUTPUT_COST;
         }
         if (m.payload_bytes == 0) /* no part will follow */
             job_deliver(s, j);
@@ -121,6 +137,10 @@ static void on_part(struct supervisor *s, struct child *c, struct job *j, const 
     struct weir_error err;
     if (!message_part_read(f, &m, &err)) {
         child_lost(s, c, "%.150s", err.text);
+        return;
+    }
+    if (j->output_want == 0) {
+        child_lost(s, c, "sent a part of no output");
         return;
     }
     if (m.bytes > j->output_want - j->output.len) {
@@ -142,9 +162,14 @@ static void on_progress(struct supervisor *s, struct child *c, struct job *j, co
         child_lost(s, c, "%.150s", err.text);
         return;
     }
-    struct link walk;
-    list_move(&walk, &j->requests);
-    for (struct request *r; (r = job_next_request(j, &walk)) != NULL;)
+    if (s->now_ms - j->progress_ms >= PROGRESS_MS) {
+        j->progress_ms = s->now_ms;
+        j->progress_told = 0;
+    }
+    if (j->progress_told++ >= PROGRESS_MAX)
+        return;
+    job_walk(j);
+    for (struct request *r; (r = job_next_request(j)) != NULL;)
         if (r->callbacks->on_progress != NULL)
             r->callbacks->on_progress(r->context, r->id, m.step, m.steps);
 }
@@ -168,6 +193,9 @@ static void on_end(struct supervisor *s, struct child *c, struct job *j, const s
         r->outcome.finish = m.finish;
     }
     struct model *model = j->model;
+    stats_tokens(model, &m);
+    if (m.error.code == WEIR_OK && !j->cancel_sent)
+        forecast_ran(model, s->now_ms - j->sent_ms);
     job_end(s, j, &m.error);
     if (m.error.code == WEIR_MODEL_FAILED || m.error.code == WEIR_INTERNAL) {
         model->problem = m.error;
@@ -186,7 +214,7 @@ static void on_job_frame(struct supervisor *s, struct child *c, const struct fra
         return;
     }
     switch (f->type) {
-    case FRAME_ACCEPTED: j->accepted = true; break;
+    case FRAME_ACCEPTED: on_accepted(s, c, j); break;
     case FRAME_OUTPUT: on_output(s, c, j, f); break;
     case FRAME_PART: on_part(s, c, j, f); break;
     case FRAME_PROGRESS: on_progress(s, c, j, f); break;

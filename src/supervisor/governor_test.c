@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -196,6 +197,109 @@ static void every_verdict_keeps_its_word(void **state)
         assert_true(seen[i] > 100);
 }
 
+/* What waits in front is let have what is leaving for it, and no more. */
+static void what_is_held_is_not_free(void **state)
+{
+    (void)state;
+    struct ledger l = ledger_of(10 * GiB, 6 * GiB);
+    const struct claim c = { .context_bytes = 2 * GiB };
+    l.leaving_bytes = 4 * GiB;
+    l.held_bytes = 6 * GiB;
+    assert_int_equal(judge(&l, &c, NULL, 0, NULL).verdict, VERDICT_GRANT);
+    l.held_bytes++;
+    struct judgement j = judge(&l, &c, NULL, 0, NULL);
+    assert_int_equal(j.verdict, VERDICT_WAIT);
+    assert_int_equal(j.waits, WAITS_TURN);
+}
+
+static void says_what_it_waits_for(void **state)
+{
+    (void)state;
+    struct ledger l = ledger_of(10 * GiB, 6 * GiB);
+    const struct claim c = { .context_bytes = 5 * GiB };
+    assert_int_equal(judge(&l, &c, NULL, 0, NULL).waits, WAITS_BUSY);
+    l.leaving_bytes = 1 * GiB;
+    assert_int_equal(judge(&l, &c, NULL, 0, NULL).waits, WAITS_LEAVING);
+    l.available_bytes = 0; /* 5 GiB and the reserve are missing, and 6 GiB are ours */
+    assert_int_equal(judge(&l, &c, NULL, 0, NULL).waits, WAITS_BUSY);
+    l.pinned_bytes = 1 * GiB; /* now only 5 that may ever leave */
+    assert_int_equal(judge(&l, &c, NULL, 0, NULL).waits, WAITS_OTHERS);
+    assert_string_equal(waits_text(WAITS_OTHERS), "memory that other programs use");
+}
+
+static void nobody_leaves_for_a_worker_of_its_own_model(void **state)
+{
+    (void)state;
+    const struct resident all[] = { worker(1, 1, 1 * GiB, 10, 1), worker(2, 2, 1 * GiB, 500, 1) };
+    const struct ledger l = ledger_of(10 * GiB, 10 * GiB);
+    const struct claim c = { .context_bytes = 1 * GiB, .model = 1 };
+    size_t victims[2];
+    struct judgement j = judge(&l, &c, all, 2, victims);
+    assert_int_equal(j.verdict, VERDICT_EVICT);
+    assert_int_equal(j.victims_count, 1);
+    assert_int_equal(victims[0], 1);
+}
+
+/* A claim gets enough or nobody leaves for it; a machine that is short of memory takes what it can
+ * get. */
+static void a_surplus_leaves_as_far_as_it_may(void **state)
+{
+    (void)state;
+    struct resident all[] = { worker(1, 1, 1 * GiB, 10, 1), worker(2, 2, 1 * GiB, 500, 1) };
+    struct ledger l = ledger_of(20 * GiB, 20 * GiB);
+    size_t victims[2];
+    assert_int_equal(judge_surplus(&l, all, 2, victims).verdict, VERDICT_GRANT);
+    l.withheld_bytes = 2 * GiB;
+    struct judgement j = judge_surplus(&l, all, 2, victims);
+    assert_int_equal(j.verdict, VERDICT_EVICT);
+    assert_int_equal(j.victims_count, 1);
+    assert_int_equal(all[victims[0]].id, 1);
+    assert_int_equal(j.need_bytes, 2 * GiB);
+    l.withheld_bytes = 15 * GiB;
+    j = judge_surplus(&l, all, 2, victims);
+    assert_int_equal(j.victims_count, 2);
+    assert_int_equal(j.freed_bytes, 10 * GiB);
+    l.leaving_bytes = 15 * GiB;
+    assert_int_equal(judge_surplus(&l, all, 2, victims).verdict, VERDICT_WAIT);
+    l.leaving_bytes = 0;
+    all[0].may_leave = all[1].may_leave = false;
+    assert_int_equal(judge_surplus(&l, all, 2, victims).verdict, VERDICT_WAIT);
+}
+
+/* p = 0.9 of 100: 5 too much. */
+static void critical_pressure_withholds(void **state)
+{
+    (void)state;
+    assert_int_equal(governor_withheld(100, 10, 60, 70), 70 - 55);
+    assert_int_equal(governor_withheld(100, 15, 60, 70), 70 - 60);
+    assert_int_equal(governor_withheld(100, 16, 60, 70), 0);
+    assert_int_equal(governor_withheld(100, 0, 10, 70), 70);
+    assert_int_equal(governor_withheld(100, 10, 90, 70), 0); /* 85 are more than the budget */
+    assert_int_equal(governor_withheld(0, 0, 0, 70), 0);
+}
+
+/* Two thousand workers of a thousand models, all of whom have to leave but a few: what such a
+ * judgement costs is nothing that a turn would feel. The bound is a hundred times what it takes. */
+static void a_crowd_is_judged_quickly(void **state)
+{
+    (void)state;
+    enum { CROWD = 2000, ROUNDS = 20 };
+    static struct resident all[CROWD];
+    static size_t victims[CROWD];
+    for (size_t i = 0; i < CROWD; i++)
+        all[i] = worker((uint32_t)i + 1, (uint32_t)(i * 7919 % (CROWD / 2)) + 1, GiB,
+                        (int64_t)(i * 104729 % 65536), 2);
+    const struct ledger l = ledger_of(6000 * GiB, 6000 * GiB);
+    const struct claim c = { .context_bytes = 5990 * GiB };
+    const clock_t began = clock();
+    for (int round = 0; round < ROUNDS; round++) {
+        struct judgement j = judge(&l, &c, all, CROWD, victims);
+        assert_int_equal(j.verdict, VERDICT_EVICT);
+        assert_true(j.freed_bytes >= 5990 * GiB && j.victims_count > 1990);
+    }
+    assert_true((double)(clock() - began) / CLOCKS_PER_SEC < 0.1 * ROUNDS);
+}
+
 static void budgets(void **state)
 {
     (void)state;
@@ -232,6 +336,12 @@ int main(void)
         cmocka_unit_test(a_last_worker_frees_its_weights_and_the_set_is_pruned),
         cmocka_unit_test(enough_or_nobody),
         cmocka_unit_test(every_verdict_keeps_its_word),
+        cmocka_unit_test(what_is_held_is_not_free),
+        cmocka_unit_test(says_what_it_waits_for),
+        cmocka_unit_test(nobody_leaves_for_a_worker_of_its_own_model),
+        cmocka_unit_test(a_surplus_leaves_as_far_as_it_may),
+        cmocka_unit_test(critical_pressure_withholds),
+        cmocka_unit_test(a_crowd_is_judged_quickly),
         cmocka_unit_test(budgets),
         cmocka_unit_test(pressures),
     };

@@ -1,5 +1,8 @@
-/* ledger.h — the pool's one number for memory: the one function that moves leases, and the judge's
- * view of the pool. */
+/* ledger.h — the pool's one number for memory: the one function that moves leases, what a model
+ * claims, and the judge's view of the pool.
+ *
+ * Two leases (contracts.md 2): weights, once a model, held as long as any of its children was not
+ * reaped; context, one a child. Both move in lease_move and nowhere else. */
 #ifndef SUPERVISOR_LEDGER_H
 #define SUPERVISOR_LEDGER_H
 
@@ -11,10 +14,23 @@ struct model;
 
 enum lease_move { LEASE_GRANT, LEASE_MEASURED, LEASE_REAPED };
 void lease_move(struct supervisor *s, struct child *c, enum lease_move why, uint64_t bytes);
-void memory_read(struct supervisor *s);
-void memory_bare(struct supervisor *s, struct child *c); /* at its hello */
-struct judgement ledger_judge(struct supervisor *s, struct model *m, const struct claim *claim,
-                              uint32_t victims[], size_t victims_max);
+
+/* What one more worker of the model needs: as its living workers were granted, else as its settings
+ * and its plan say. Its context is the larger of what the plan says and what was learned. */
 struct claim ledger_claim(const struct supervisor *s, const struct model *m);
+/* The same with so many slots and tokens of context. */
+struct claim ledger_claim_of(const struct supervisor *s, const struct model *m, uint32_t slots,
+                             uint32_t context);
+
+/* The pool in the judge's terms: a copy, which stands until a lease or a state changes. */
+struct pool_view {
+    struct ledger ledger;
+    struct resident *residents;
+    size_t count;
+    size_t *victims; /* room for `count` */
+};
+
+void ledger_view(const struct supervisor *s, struct pool_view *out);
+void ledger_view_finish(struct pool_view *v);
 
 #endif

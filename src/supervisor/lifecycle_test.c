@@ -35,9 +35,9 @@ static void assert_workers(struct test_pool *t, const struct test_model *m, int6
 static const struct test_request *submit_keeping(struct test_pool *t, const char *payload,
                                                  int64_t keep_alive_ms)
 {
-    t->keep_alive_ms = keep_alive_ms;
+    t->next.keep_alive_ms = keep_alive_ms;
     const struct test_request *r = test_submit(t, "m", payload, HOUR);
-    t->keep_alive_ms = 0;
+    t->next.keep_alive_ms = 0;
     return r;
 }
 

@@ -88,9 +88,8 @@ void model_wake_at(struct supervisor *s, struct model *m, int64_t at_ms)
 /* Ends every job that waits; those that run are their worker's. */
 void model_fail_jobs(struct supervisor *s, struct model *m, const struct weir_error *error)
 {
-    for (size_t i = 0; i < PRIORITIES; i++)
-        while (!list_empty(&m->queue.classes[i]))
-            job_end(s, CONTAINER_OF(m->queue.classes[i].next, struct job, link), error);
+    for (struct job *j; (j = queue_oldest(&m->queue)) != NULL;)
+        job_end(s, j, error);
 }
 
 void model_failure(struct supervisor *s, struct model *m)
@@ -101,6 +100,7 @@ void model_failure(struct supervisor *s, struct model *m)
     breaker_failure(&m->breaker, &bl, s->now_ms);
     if (m->breaker.state != BREAKER_OPEN || before == BREAKER_OPEN)
         return;
+    s->stats.breaker_opened++;
     event_emit(s, &(struct pool_event){ .kind = "breaker",
                                         .model = m->name,
                                         .from = breaker_name(before),

@@ -33,8 +33,11 @@ struct model {
     struct link children;  /* dead ones stay GRAVE_MS */
     uint32_t holders;      /* children that hold the weights lease: all that were not reaped */
     uint64_t weights_held; /* the weights lease, while there are holders */
+    uint32_t granted_slots, granted_context; /* to each of its living workers */
     struct breaker breaker;
     uint64_t spawned;
+    uint64_t merged;           /* requests that joined an equal job */
+    struct model_stats *stats; /* NULL: nobody ever used it */
     uint32_t load_attempts;
     uint32_t crashes;        /* in a row: drives the restart delay */
     bool replanned;          /* inspected anew for a larger plan, and not loaded since */
@@ -49,8 +52,11 @@ struct model {
     int64_t refill_at_ms;    /* no worker without a request (min_workers) before */
     int64_t more_at_ms;      /* no +1 before, after one was refused for memory */
     int64_t load_ms;         /* measured, of the last load */
+    double service_ms;       /* a moving average of how long its jobs run */
+    bool jobs_timed;         /* at least one of them was measured */
     int64_t last_used_ms;    /* end of the last request, or READY */
     int64_t last_retired_ms; /* idle step-down: one a time */
+    int64_t claim_ms;        /* since when it is in the queue for memory */
     bool waiting_told;       /* the event "wait" was sent for the claim under way */
 };
 

@@ -1,5 +1,5 @@
-/* place.c — which job goes to which worker, and how many cores each worker gets. Level-triggered,
- * as every step of the turn: a second run over the same facts decides nothing. */
+/* place.c — which job goes to which worker. Level-triggered, as every step of the turn: a second
+ * run over the same facts decides nothing. */
 #include "supervisor/state.h"
 
 #include "base/error.h"
@@ -14,19 +14,53 @@ bool child_runs_alone(const struct child *c)
     return c->jobs_count == 1 && CONTAINER_OF(c->jobs.next, struct job, link)->alone;
 }
 
-/* Where the next job goes: the worker with the fewest jobs, among equals the one used last, so that
- * a surplus worker stays quiet and can go. `held` is being emptied for a job that must run alone.
- */
-static struct child *choose_child(struct model *m, bool alone, const struct child *held)
+static size_t find_affinity(const struct child *c, uint64_t affinity)
+{
+    size_t i = 0;
+    while (i < AFFINITIES && c->affinity[i] != affinity)
+        i++;
+    return i;
+}
+
+/* To the front; what was asked for the longest ago makes room. */
+void child_remember(struct child *c, uint64_t affinity)
+{
+    if (affinity == 0)
+        return;
+    size_t i = find_affinity(c, affinity);
+    for (i = i < AFFINITIES ? i : AFFINITIES - 1; i > 0; i--)
+        c->affinity[i] = c->affinity[i - 1];
+    c->affinity[0] = affinity;
+}
+
+static bool knows(const struct child *c, const struct job *j)
+{
+    return j->affinity != 0 && find_affinity(c, j->affinity) < AFFINITIES;
+}
+
+/* The one that served the conversation; then by jobs: where each token takes memory, decode steps
+ * are shared and one worker is filled before the next, elsewhere the one with the fewest. Among
+ * equals the one used last, so that a surplus worker stays quiet and can go. */
+static bool is_better(const struct child *a, const struct child *b, const struct job *j)
+{
+    const bool knows_a = knows(a, j), knows_b = knows(b, j);
+    if (knows_a != knows_b)
+        return knows_a;
+    if (a->jobs_count != b->jobs_count)
+        return (a->jobs_count > b->jobs_count) == (a->model->plan.per_token_bytes > 0);
+    return a->last_used_ms > b->last_used_ms;
+}
+
+/* Where the job goes. `held` is being emptied for one that must run alone. */
+static struct child *choose_child(struct model *m, const struct job *j, const struct child *held)
 {
     struct child *best = NULL;
     LIST_EACH(&m->children, at) {
         struct child *c = CONTAINER_OF(at, struct child, link);
         if (!child_takes_jobs(c) || c->jobs_count >= c->slots || child_runs_alone(c) || c == held ||
-            (alone && c->jobs_count > 0))
+            (j->alone && c->jobs_count > 0))
             continue;
-        if (best == NULL || c->jobs_count < best->jobs_count ||
-            (c->jobs_count == best->jobs_count && c->last_used_ms > best->last_used_ms))
+        if (best == NULL || is_better(c, best, j))
             best = c;
     }
     return best;
@@ -50,32 +84,19 @@ static void end_load_request(struct supervisor *s, struct job *j)
     job_end(s, j, &ok);
 }
 
-/* Those that must run alone stand in front of their class. */
-static struct job *first_alone(const struct queue *q)
-{
-    for (size_t i = 0; i < PRIORITIES; i++) {
-        if (list_empty(&q->classes[i]))
-            continue;
-        struct job *front = CONTAINER_OF(q->classes[i].next, struct job, link);
-        if (front->alone)
-            return front;
-    }
-    return NULL;
-}
-
 void turn_place(struct supervisor *s, struct model *m)
 {
     /* One that must run alone goes first; while no worker is empty, one is being emptied. */
     const struct child *held = NULL;
-    for (struct job *j; held == NULL && (j = first_alone(&m->queue)) != NULL;) {
-        struct child *c = choose_child(m, true, NULL);
+    for (struct job *j; held == NULL && (j = queue_first_alone(&m->queue)) != NULL;) {
+        struct child *c = choose_child(m, j, NULL);
         if (c != NULL)
             job_place(s, j, c);
         else if ((held = fewest_jobs(m)) == NULL)
             break;
     }
     for (struct job *j; (j = queue_peek(s, &m->queue)) != NULL;) {
-        struct child *c = choose_child(m, false, held);
+        struct child *c = choose_child(m, j, held);
         if (c == NULL)
             break;
         if (j->operation == WEIR_LOAD) {
@@ -91,27 +112,5 @@ void turn_place(struct supervisor *s, struct model *m)
             continue;
         }
         job_place(s, j, c);
-    }
-}
-
-/* The cores, shared out among the workers that compute now; each gets at least one. In the order in
- * which they became busy, so that the same workers always get the same shares. */
-void turn_share(struct supervisor *s)
-{
-    if (!s->shares_dirty)
-        return;
-    s->shares_dirty = false;
-    uint32_t busy = 0, given = 0;
-    LIST_EACH(&s->busy, at)
-        busy++;
-    LIST_EACH(&s->busy, at) {
-        struct child *c = CONTAINER_OF(at, struct child, busy_link);
-        uint32_t share = s->options.threads / busy + (given++ < s->options.threads % busy ? 1 : 0);
-        share = share > 0 ? share : 1;
-        if (share == c->threads)
-            continue;
-        c->threads = share;
-        s->totals.decisions++;
-        s->world->share(s->world->context, c->id, share);
     }
 }

@@ -334,6 +334,8 @@ void model_free(struct supervisor *s, struct model *m)
     list_remove(&m->link);
     list_remove(&m->dirty_link);
     list_remove(&m->claim_link);
+    stats_leave(s, m);
+    queue_finish(&m->queue);
     free_aliases(m);
     mem_free(m->name);
     mem_free(m->path);

@@ -466,7 +466,7 @@ static void do_something(struct test_pool *t, uint64_t *seed)
             supervisor_cancel(t->supervisor, t->requests[draw(seed, (uint32_t)t->count)].id);
         break;
     default:
-        t->keep_alive_ms = (int64_t)draw(seed, 5) - 2;
+        t->next.keep_alive_ms = (int64_t)draw(seed, 5) - 2;
         test_submit(t, name, payloads[draw(seed, 5)], 1 + draw(seed, 60000));
         break;
     }

@@ -19,7 +19,8 @@
 struct pool_event {
     const char *kind; /* "state", "registered", "inspected", "grant", "wait", "evict", "never", … */
     const char *model;
-    uint32_t worker; /* 0: none */
+    uint32_t worker;     /* 0: none */
+    const char *request; /* the label of the request that it is about */
     const char *from, *to;
     const char *reason;
 };

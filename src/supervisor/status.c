@@ -37,6 +37,8 @@ static void write_worker(const struct supervisor *s, struct jsonw *out, const st
     jsonw_key(out, "state"), jsonw_text(out, child_state_name(c->state));
     jsonw_key(out, "leased"), jsonw_u64(out, c->context_bytes);
     jsonw_key(out, "measured"), jsonw_u64(out, c->measured_bytes);
+    jsonw_key(out, "slots"), jsonw_u64(out, c->slots);
+    jsonw_key(out, "context"), jsonw_u64(out, c->context);
     jsonw_key(out, "jobs"), jsonw_u64(out, c->jobs_count);
     jsonw_key(out, "idle_ms"), jsonw_i64(out, quiet ? s->now_ms - c->last_used_ms : 0);
     jsonw_end(out);
@@ -57,10 +59,16 @@ static void write_model(struct supervisor *s, struct jsonw *out, const struct mo
     jsonw_key(out, "pinned"), jsonw_bool(out, m->settings.pin);
     jsonw_key(out, "draining"), jsonw_bool(out, m->gone);
     jsonw_key(out, "queue"), jsonw_u64(out, m->queue.jobs);
+    jsonw_key(out, "predicted_wait_ms");
+    jsonw_i64(out, forecast_wait_ms(s, m, m->queue.jobs + 1));
+    const struct job *oldest = queue_oldest(&m->queue);
+    jsonw_key(out, "oldest_ms"), jsonw_i64(out, oldest != NULL ? s->now_ms - oldest->queued_ms : 0);
     jsonw_key(out, "breaker"), jsonw_text(out, breaker_name(m->breaker.state));
     write_problem(out, m);
     jsonw_key(out, "spawned"), jsonw_u64(out, m->spawned);
     jsonw_key(out, "weights_leased"), jsonw_u64(out, m->weights_held);
+    jsonw_key(out, "slots"), jsonw_u64(out, m->holders > 0 ? m->granted_slots : 0);
+    jsonw_key(out, "context"), jsonw_u64(out, m->holders > 0 ? m->granted_context : 0);
     jsonw_key(out, "workers");
     jsonw_array(out);
     LIST_EACH(&m->children, at)
@@ -83,8 +91,7 @@ void supervisor_status(struct supervisor *s, struct jsonw *out)
     jsonw_key(out, "leased"), jsonw_u64(out, s->leased_bytes);
     jsonw_key(out, "measured"), jsonw_u64(out, measured);
     jsonw_key(out, "pressure");
-    jsonw_text(out,
-               pressure_name(governor_pressure(s->facts.total_bytes, s->facts.available_bytes)));
+    jsonw_text(out, pressure_name(memory_pressure(s)));
     jsonw_end(out);
     jsonw_key(out, "draining"), jsonw_bool(out, s->draining);
     jsonw_key(out, "models");

@@ -46,6 +46,7 @@ struct supervisor *supervisor_create(const struct supervisor_options *options,
     map_init(&s->children);
     map_init(&s->jobs);
     map_init(&s->requests);
+    map_init(&s->mergeable);
     timer_heap_init(&s->request_timers);
     timer_heap_init(&s->child_timers);
     timer_heap_init(&s->model_timers);
@@ -73,10 +74,12 @@ void supervisor_destroy(struct supervisor *s)
             child_free(s, CONTAINER_OF(m->children.next, struct child, link));
         model_free(s, m);
     }
+    learned_finish(&s->learned);
     map_finish(&s->by_name);
     map_finish(&s->children);
     map_finish(&s->jobs);
     map_finish(&s->requests);
+    map_finish(&s->mergeable);
     timer_heap_finish(&s->request_timers);
     timer_heap_finish(&s->child_timers);
     timer_heap_finish(&s->model_timers);
@@ -177,7 +180,7 @@ static void drain_model(struct supervisor *s, struct model *m)
 {
     struct weir_error error;
     weir_fail(&error, WEIR_SHUTTING_DOWN, "the pool shut down before the request was done");
-    error.retry_after_ms = 1000;
+    error.retry_after_ms = forecast_drain_ms(s);
     if (s->drain_over || model_living(m) == 0)
         model_fail_jobs(s, m, &error);
     if (!s->drain_over)
@@ -250,6 +253,7 @@ static void pass(struct supervisor *s)
     wake_models(s);
     inspect_turn(s);
     decide(s);
+    turn_press(s);
     turn_admit(s);
     turn_share(s);
 }

@@ -38,8 +38,10 @@ static inline void test_send(void *context, uint32_t id, enum frame_type type, u
     struct test_process *p = &w->processes[id];
     const struct frame f = { .body = (const uint8_t *)body.data, .length = (uint32_t)body.len };
     struct test_job *slot = p->jobs;
-    if (type == FRAME_LOAD)
+    if (type == FRAME_LOAD) {
+        CHECK(message_load_read(&f, &p->load, NULL));
         p->load_ms = w->now_ms + w->load_ms;
+    }
     if (type == FRAME_INSPECT) {
         struct message_inspect m;
         CHECK(message_inspect_read(&f, &m, NULL));
@@ -57,6 +59,7 @@ static inline void test_send(void *context, uint32_t id, enum frame_type type, u
         if (letter == RUNS_ON)
             slot->due_ms = TEST_NEVER;
         p->model->runs++;
+        p->runs++;
     }
     w->cancels += type == FRAME_CANCEL;
     w->credits += type == FRAME_CREDIT;
@@ -81,7 +84,7 @@ static inline void test_kill(void *context, uint32_t id, enum world_signal signa
 
 static inline void test_share(void *context, uint32_t id, uint32_t threads)
 {
-    (void)context, (void)id, (void)threads;
+    ((struct test_world *)context)->processes[id].threads = threads;
 }
 
 static inline uint64_t test_ticks(void *context, uint32_t id)
@@ -97,6 +100,14 @@ static inline void test_memory(void *context, struct memory_facts *facts)
     const struct test_world *w = context;
     facts->total_bytes = w->total_bytes;
     facts->available_bytes = w->available_bytes;
+    for (size_t i = 0; i < facts->children_count; i++) {
+        struct child_memory *row = &facts->children[i];
+        const struct test_process *p = &w->processes[row->id];
+        if (!p->alive || !p->loaded)
+            continue;
+        row->private_bytes = p->model->uses_bytes;
+        row->major_faults = p->model->faults_per_s * (uint64_t)w->now_ms / 1000;
+    }
 }
 
 static inline int64_t test_pid(void *context, uint32_t id)

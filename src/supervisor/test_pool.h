@@ -1,6 +1,5 @@
 /* test_pool.h — for the tests beside it: a pool in the world of test_world.h, run by the
- * millisecond. It keeps the path of each worker through the states, each request's end, and what
- * else was told. */
+ * millisecond. It keeps the paths of its workers, the ends of requests, and what it was told. */
 #ifndef SUPERVISOR_TEST_POOL_H
 #define SUPERVISOR_TEST_POOL_H
 
@@ -9,19 +8,18 @@
 #include "supervisor/test_orders.h"
 #include "supervisor/test_process.h"
 #include "supervisor/test_request.h"
-
-#include <stdio.h>
-#include <string.h>
+#include "supervisor/test_told.h"
 
 struct test_pool {
     struct test_world world;
     struct supervisor *supervisor;
     int64_t wake_ms;
     uint8_t priority;                /* of what is submitted next */
-    int64_t keep_alive_ms;           /* likewise */
+    struct submission next;          /* likewise: client, label, affinity, mergeable, keep-alive */
     char paths[TEST_PROCESSES][120]; /* "Spawning Loading Ready", by worker */
     char told[1000];                 /* "registered m, inspected m, ", as far as there is room */
-    struct test_request requests[160];
+    struct test_told heard;
+    struct test_request requests[1200];
     size_t count;
 };
 
@@ -34,6 +32,7 @@ static inline void test_on_event(void *context, const struct pool_event *e)
         snprintf(out + used, sizeof t->paths[0] - used, "%s%s", used > 0 ? " " : "", e->to);
     else
         snprintf(out + used, sizeof t->told - used, "%s %s, ", e->kind, e->model ? e->model : "");
+    test_hear(&t->heard, e);
 }
 
 /* A pool with `memory` MiB for models on a machine that has plenty; NULL: the default limits. */
@@ -53,7 +52,9 @@ static inline struct test_pool *test_open(uint64_t memory, const struct limits *
                                                 .memory_bytes = memory * MiB,
                                                 .threads = 1,
                                                 .on_event = test_on_event,
-                                                .event_context = t };
+                                                .event_context = t,
+                                                .on_learned = test_on_learned,
+                                                .learned_context = &t->heard };
     t->supervisor = w->supervisor = supervisor_create(&options, &w->world, 0);
     return t;
 }
@@ -97,6 +98,7 @@ static inline struct test_model *test_register(struct test_pool *t, const char *
                              .slots = 1 };
     settings.name = settings.path = name;
     settings.max_workers = settings.max_workers > 0 ? settings.max_workers : 2;
+    settings.priority = settings.priority > 0 ? settings.priority : 2;
     settings.idle_ms = 60000;
     settings.idle_label_ms = 30000;
     supervisor_clock(t->supervisor, t->world.now_ms);
@@ -110,16 +112,15 @@ static inline struct test_request *test_submit(struct test_pool *t, const char *
 {
     struct test_request *r = &t->requests[t->count++];
     CHECK(t->count <= ARRAY_COUNT(t->requests));
-    struct submission s = { .model = model,
-                            .operation = WEIR_EMBED,
-                            .priority = t->priority,
-                            .own_credit = payload[0] == STALLS,
-                            .deadline_ms = deadline_ms,
-                            .keep_alive_ms = t->keep_alive_ms,
-                            .payload = (uint8_t *)mem_copy_text(payload, strlen(payload)),
-                            .payload_bytes = strlen(payload),
-                            .callbacks = &test_callbacks,
-                            .context = r };
+    struct submission s = t->next;
+    s.model = model;
+    s.operation = WEIR_EMBED;
+    s.priority = t->priority;
+    s.own_credit = payload[0] == STALLS;
+    s.deadline_ms = deadline_ms;
+    s.payload = (uint8_t *)mem_copy_text(payload, strlen(payload));
+    s.payload_bytes = strlen(payload);
+    s.callbacks = &test_callbacks, s.context = r;
     supervisor_clock(t->supervisor, t->world.now_ms);
     r->id = supervisor_submit(t->supervisor, &s, &r->error);
     if (r->id == 0)

@@ -117,9 +117,9 @@ static inline void test_work(struct test_world *w, uint32_t id, struct test_job 
     if (streams)
         return;
     j->job = 0;
-    message_end_write(&body, &(struct message_end){
-                                 .error = {.code = code, .index = -1}
-    });
+    struct message_end end = { .input_tokens = 3, .output_tokens = 2 };
+    end.error = (struct weir_error){ .code = code, .index = -1 };
+    message_end_write(&body, &end);
     test_emit(w, id, FRAME_END, job, &body);
 }
 

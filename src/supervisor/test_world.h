@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "supervisor/supervisor.h"
+#include "wire/message.h"
 #include "wire/plan.h"
 
 /* STREAMS uses its first credit up and waits; STALLS does so too, hears no cancel, and its caller
@@ -38,6 +39,8 @@ struct test_process {
     bool alive, loaded;
     int64_t hello_ms, load_ms, exit_ms; /* when it will, or TEST_NEVER */
     uint64_t asked, pong;               /* what it has to answer, or 0 */
+    struct message_load load;           /* what it was told */
+    uint32_t runs, threads;             /* jobs given to it; its share of the cores */
     struct test_job jobs[64];
 };
 
@@ -50,6 +53,8 @@ struct test_model {
     bool kills_inspector;
     uint32_t inspections;
     uint32_t spawns, runs;
+    uint64_t uses_bytes; /* privately, once loaded */
+    uint32_t faults_per_s;
 };
 
 struct test_world {

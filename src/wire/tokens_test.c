@@ -1,7 +1,5 @@
 #include "wire/tokens.h"
 
-#include "wire/text_to_text.h"
-
 #include "base/rand.h"
 
 #include <setjmp.h>
@@ -116,39 +114,13 @@ static void random_rows_do_no_harm(void **state)
     }
 }
 
-static void a_prompt_comes_back(void **state)
-{
-    (void)state;
-    struct buffer b;
-    struct arena arena;
-    struct generate_request r;
-    buffer_init(&b, 1000);
-    arena_init(&arena, 10000);
-    generate_request_write(&b, &(struct generate_request){
-                                   20, {WIRE_TEXT, STR("why")}
-    });
-    assert_true(generate_request_read(buffer_view(&b), &arena, &r, NULL));
-    assert_int_equal(r.tokens_max, 20);
-    assert_true(str_eq(r.prompt.data, STR("why")));
-    for (size_t cut = 0; cut < b.len; cut++)
-        assert_false(
-            generate_request_read((struct str){ (const char *)b.data, cut }, &arena, &r, NULL));
-    b.data[8] = WIRE_IMAGE;
-    assert_false(generate_request_read(buffer_view(&b), &arena, &r, NULL));
-    buffer_clear(&b);
-    buffer_u32(&b, 0);
-    inputs_write(&b, NULL, 0);
-    assert_false(generate_request_read(buffer_view(&b), &arena, &r, NULL));
-    arena_finish(&arena);
-    buffer_finish(&b);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_request_comes_back),     cmocka_unit_test(rows_come_back),
-        cmocka_unit_test(hostile_rows_are_refused), cmocka_unit_test(random_rows_do_no_harm),
-        cmocka_unit_test(a_prompt_comes_back),
+        cmocka_unit_test(a_request_comes_back),
+        cmocka_unit_test(rows_come_back),
+        cmocka_unit_test(hostile_rows_are_refused),
+        cmocka_unit_test(random_rows_do_no_harm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

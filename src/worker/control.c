@@ -462,9 +462,14 @@ void control_progress(struct control *c, const struct worker_job *job, uint32_t 
 }
 
 void control_end(struct control *c, const struct worker_job *job, const struct weir_error *err,
-                 uint64_t input_tokens, uint64_t output_tokens)
+                 const struct control_usage *usage)
 {
-    struct message_end end = { .input_tokens = input_tokens, .output_tokens = output_tokens };
+    struct message_end end = { 0 };
+    if (usage) {
+        end.input_tokens = usage->input_tokens;
+        end.output_tokens = usage->output_tokens;
+        end.finish = usage->finish;
+    }
     if (err)
         end.error = *err;
     else

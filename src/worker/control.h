@@ -55,9 +55,15 @@ bool control_output(struct control *c, const struct worker_job *job, struct str 
                     bool streamed);
 void control_progress(struct control *c, const struct worker_job *job, uint32_t step,
                       uint32_t steps);
-/* Exactly once a job; its payload is gone afterwards. `err` NULL: the job succeeded. */
+/* What a job that succeeded has used, and why its text ended. */
+struct control_usage {
+    uint64_t input_tokens, output_tokens;
+    uint8_t finish; /* enum wire_finish */
+};
+/* Exactly once a job; its payload is gone afterwards. `err` NULL: the job succeeded; `usage` NULL:
+ * it used nothing. */
 void control_end(struct control *c, const struct worker_job *job, const struct weir_error *err,
-                 uint64_t input_tokens, uint64_t output_tokens);
+                 const struct control_usage *usage);
 
 /* Something moved: a layer, a token, a step, a piece of a load. Any thread may call it. */
 void control_tick(struct control *c);

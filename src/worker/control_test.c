@@ -85,7 +85,7 @@ static void a_job_comes_and_ends_once(void **state)
     assert_true(str_eq(job.payload, STR("payload")));
     assert_true(control_output(t.control, &job, STR("answer"), false));
     control_progress(t.control, &job, 1, 2);
-    control_end(t.control, &job, NULL, 3, 4);
+    control_end(t.control, &job, NULL, &(struct control_usage){ 3, 4, 1 });
 
     struct frame f;
     assert_false(peer_output(&t.peer, 5, &bytes).streamed);
@@ -96,6 +96,7 @@ static void a_job_comes_and_ends_once(void **state)
     assert_int_equal(end.error.index, -1);
     assert_int_equal(end.input_tokens, 3);
     assert_int_equal(end.output_tokens, 4);
+    assert_int_equal(end.finish, 1);
     buffer_finish(&bytes);
     close_fixture(&t);
 }
@@ -127,7 +128,7 @@ static void jobs_come_in_the_order_in_which_they_are_whole(void **state)
     assert_int_equal(jobs[2].id, 1);
     assert_true(str_eq(jobs[2].payload, STR("abcd")));
     for (int i = 0; i < 3; i++)
-        control_end(t.control, &jobs[i], NULL, 0, 0);
+        control_end(t.control, &jobs[i], NULL, NULL);
     buffer_finish(&rest);
     close_fixture(&t);
 }
@@ -162,14 +163,14 @@ static void a_cancel_drops_what_waits_and_marks_what_runs(void **state)
     struct worker_job none;
     assert_true(control_cancelled(t.control, &job));
     assert_int_equal(control_take(t.control, &none, 1), 0);
-    control_end(t.control, &job, &(struct weir_error){ .code = WEIR_CANCELLED }, 0, 0);
+    control_end(t.control, &job, &(struct weir_error){ .code = WEIR_CANCELLED }, NULL);
     assert_int_equal(peer_end(&t.peer, 1).error.code, WEIR_CANCELLED);
     /* The next job in the same slot is not cancelled. */
     run(&t, 4, STR("next"));
     const struct worker_job next = take_one(t.control);
     assert_int_equal(next.slot, job.slot);
     assert_false(control_cancelled(t.control, &next));
-    control_end(t.control, &next, NULL, 0, 0);
+    control_end(t.control, &next, NULL, NULL);
     buffer_finish(&rest);
     close_fixture(&t);
 }
@@ -198,7 +199,7 @@ static void credit_is_counted_in_events_and_bytes(void **state)
     assert_true(control_wait(t.control, CONTROL_FOREVER)); /* credit is news */
     assert_true(control_output(t.control, &job, STR("x"), true));
     assert_false(control_output(t.control, &job, STR("x"), true));
-    control_end(t.control, &job, NULL, 0, 0);
+    control_end(t.control, &job, NULL, NULL);
     buffer_finish(&bytes);
     close_fixture(&t);
 }
@@ -230,7 +231,7 @@ static void large_payloads_cross_both_ways(void **state)
     assert_int_equal(job.payload.len, BIG);
     assert_memory_equal(job.payload.data, data, BIG);
     assert_true(control_output(t.control, &job, (struct str){ data, BIG }, false));
-    control_end(t.control, &job, NULL, 0, 0);
+    control_end(t.control, &job, NULL, NULL);
     int status;
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_int_equal(status, 0);
@@ -256,7 +257,7 @@ static void bye_is_heard_when_no_job_is_left(void **state)
     catch_up(&t);
     const struct worker_job job = take_one(t.control);
     assert_true(control_wait(t.control, clock_ms()));
-    control_end(t.control, &job, NULL, 0, 0);
+    control_end(t.control, &job, NULL, NULL);
     assert_false(control_wait(t.control, CONTROL_FOREVER));
     assert_false(control_load(t.control, &load));
     close_fixture(&t);

@@ -42,7 +42,7 @@ static void admit(struct server *s, const struct worker_job *job)
     if (code == WEIR_OK)
         s->held++;
     else
-        control_end(s->control, job, &err, 0, 0);
+        control_end(s->control, job, &err, NULL);
 }
 
 static void admit_jobs(struct server *s)
@@ -56,7 +56,8 @@ static void admit_jobs(struct server *s)
 static void end(struct server *s, size_t index, const struct weir_error *err)
 {
     struct embed_job *j = &s->jobs[index];
-    control_end(s->control, &j->job, err, err ? 0 : j->tokens.count, 0);
+    const struct control_usage usage = { .input_tokens = j->tokens.count };
+    control_end(s->control, &j->job, err, err ? NULL : &usage);
     embed_job_finish(j);
     *j = s->jobs[--s->held];
 }

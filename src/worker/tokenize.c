@@ -101,7 +101,8 @@ void tokenize_run(struct control *c, const struct tokenizer *t, const struct wor
     buffer_init(&r.payload, WIRE_PAYLOAD_MAX);
     const bool good =
         tokens_request_read(job->payload, &arena, &r.request, &err) && answer(&r, &err) == WEIR_OK;
-    control_end(c, job, good ? NULL : &err, good ? r.tokens : 0, 0);
+    const struct control_usage usage = { .input_tokens = r.tokens };
+    control_end(c, job, good ? NULL : &err, good ? &usage : NULL);
     buffer_finish(&r.payload);
     arena_finish(&arena);
 }

@@ -1,10 +1,17 @@
 """The verbs of `weir`, with a server and without one."""
 
+import fcntl
 import json
+import os
+import pty
+import signal
 import struct
+import subprocess
+import termios
+import threading
 
 import pytest
-from harness import decode_base64, names_gib
+from harness import SLOW, clean_environment, decode_base64, names_gib, program, wait_until
 
 FAKE = "fake:text_embedding?dim=8"
 NOBODY = "http://127.0.0.1:1"  # where no server answers
@@ -17,14 +24,15 @@ def lines(done):
 def test_help(weir):
     done = weir("help")
     assert done.returncode == 0
-    for verb in ("serve", "embed", "tokenize", "ps", "help"):
+    for verb in ("serve", "embed", "tokenize", "ps", "top", "plan", "load", "unload", "pin", "unpin",
+                 "help"):
         assert f"\n  {verb} " in done.stdout
         about = weir("help", verb)
         assert about.returncode == 0 and about.stdout.startswith(f"weir {verb}"), about
     flags = weir("help", "serve").stdout
     for flag in ("--listen", "--model", "--memory", "--threads", "--max-workers", "--min-workers",
                  "--idle", "--idle-label", "--allow-host", "--allow-origin", "--limit", "--log",
-                 "--log-level", "--print-config"):
+                 "--log-level", "--print-config", "--config", "--models"):
         assert f"  {flag}" in flags
     assert weir("--help").stdout == done.stdout
     assert weir("serve", "--help").stdout == flags
@@ -42,6 +50,13 @@ def test_help(weir):
     (["embed", FAKE, "x", "--dimensions", "0"], "dimensions"),
     (["tokenize", FAKE], "TEXT"),
     (["ps", "extra"], "extra"),
+    (["top", "extra"], "extra"),
+    (["top"], "weir ps"),
+    (["plan"], "MODEL"),
+    (["load"], "MODEL"),
+    (["unload", "--force", "m"], "--force"),
+    (["pin"], "MODEL"),
+    (["unpin"], "MODEL"),
     (["serve", "stray"], "stray"),
     (["serve", "--memory", "lots"], "lots"),
     (["serve", "--model", "nameless"], "nameless"),
@@ -224,6 +239,170 @@ def test_ps(serve, weir):
     assert [model["name"] for model in status["models"]] == ["m", "bad"]
     nobody = weir("ps", WEIR_HOST=NOBODY)
     assert nobody.returncode == 1 and NOBODY in nobody.stderr
+
+
+def test_ps_says_more_where_there_is_more(serve, weir):
+    server = serve({"m": FAKE + "&script=yes&slots=1"}, "--max-workers", "1")
+    busy = [server.later(server.embed, "!sleep 1500ms") for _ in range(3)]
+    server.wait_jobs(1)
+    table = weir("ps", WEIR_HOST=server.url).stdout
+    assert "waiting" in table and "the oldest for" in table
+    assert weir("pin", "m", WEIR_HOST=server.url).returncode == 0
+    assert "pinned" in weir("ps", WEIR_HOST=server.url).stdout
+    assert [answer.result().status for answer in busy] == [200] * 3
+
+
+def test_tokenize_here_heeds_the_budget(weir):
+    large = FAKE + "&weights=3GiB"
+    refused = weir("tokenize", large, "x", WEIR_MEMORY="2GiB")
+    assert refused.returncode == 1 and names_gib(2, refused.stderr), refused
+    assert weir("tokenize", large, "x", "--memory", "8GiB", WEIR_MEMORY="2GiB").returncode == 0
+
+
+# --- plan, load, unload, pin, unpin --------------------------------------------------------------
+
+def test_plan(serve, weir):
+    server = serve({"small": FAKE + "&weights=1GiB", "large": FAKE + "&weights=12GiB",
+                    "huge": FAKE + "&weights=20GiB"}, "--max-workers", "1")
+    server.vector("x", "small")
+    done = weir("plan", "small", "large", "huge", WEIR_HOST=server.url)
+    assert done.returncode == 0, done
+    small, large, huge = done.stdout.split("\n\n")
+    assert small.startswith("small: loaded\n") and "a request is served at once" in small
+    assert large.startswith("large: grant\n") and names_gib(12, large) and names_gib(16, large)
+    assert huge.startswith("huge: never\n") and names_gib(20, huge)
+    rows = lines(weir("plan", "--json", "small", "large", WEIR_HOST=server.url))
+    assert [(row["model"], row["verdict"]) for row in rows] == [("small", "loaded"),
+                                                                ("large", "grant")]
+    assert rows[1]["needed"] >= 12 << 30 and rows[1]["budget"] == 16 << 30
+    unknown = weir("plan", "nobody", WEIR_HOST=server.url)
+    assert unknown.returncode == 1 and "nobody" in unknown.stderr and unknown.stdout == ""
+    nowhere = weir("plan", "small", WEIR_HOST=NOBODY)
+    assert nowhere.returncode == 1 and NOBODY in nowhere.stderr
+
+
+def test_plan_names_who_would_leave(serve, weir):
+    server = serve({"old": FAKE + "&weights=6GiB", "new": FAKE + "&weights=12GiB"},
+                   "--max-workers", "1")
+    server.vector("x", "old")
+    (worker,) = server.wait_workers(1, ("Ready", "Idle"), name="old")
+    done = weir("plan", "new", WEIR_HOST=server.url)
+    assert done.returncode == 0 and done.stdout.startswith("new: evict\n"), done
+    row = next(line.split() for line in done.stdout.splitlines() if line.startswith("  old "))
+    assert row[1] == str(worker["id"])
+    assert server.workers("old")[0]["pid"] == worker["pid"]  # asking changed nothing
+
+
+def test_load_unload_pin_unpin(serve, weir):
+    server = serve({"m": FAKE, "bad": FAKE + "&load_fail=no such tensor"}, "--max-workers", "1")
+
+    def run(*arguments):
+        return weir(*arguments, WEIR_HOST=server.url)
+
+    done = run("load", "m")
+    assert done.returncode == 0 and done.stdout == done.stderr == "", done
+    assert len(server.workers(states=("Ready", "Idle"))) == 1
+    assert run("pin", "m").returncode == 0
+    assert server.model()["pinned"] is True
+    assert run("unpin", "m").returncode == 0
+    assert server.model()["pinned"] is False
+    assert run("unload", "m").returncode == 0
+    assert server.workers() == []
+    failed = run("load", "m", "bad")
+    assert failed.returncode == 1 and "no such tensor" in failed.stderr and "bad" in failed.stderr
+    for verb in ("load", "unload", "pin", "unpin"):
+        unknown = run(verb, "nobody")
+        assert unknown.returncode == 1 and "nobody" in unknown.stderr, unknown
+        nowhere = weir(verb, "m", WEIR_HOST=NOBODY)
+        assert nowhere.returncode == 1 and NOBODY in nowhere.stderr, nowhere
+
+
+# --- top -----------------------------------------------------------------------------------------
+
+class Screen:
+    """`weir top` on a terminal of 24 rows and 80 columns; `text` is all that it ever wrote."""
+
+    def __init__(self, environment):
+        self.master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        self.before = termios.tcgetattr(slave)
+        self.slave = slave
+        self.process = subprocess.Popen([program("weir"), "top"], env=environment, stdin=slave,
+                                        stdout=slave, stderr=slave, start_new_session=True)
+        self.text = ""
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        try:
+            while True:
+                self.text += os.read(self.master, 65536).decode("ascii", "replace")
+        except OSError:
+            pass  # the terminal was closed
+
+    def wait(self, word, seconds=10):
+        wait_until(lambda: word in self.text, seconds, f"'{word}' on the screen")
+
+    def key(self, data):
+        os.write(self.master, data)
+
+    def end(self):
+        """The exit status; the terminal must be as it was."""
+        status = self.process.wait(10 * SLOW)
+        assert termios.tcgetattr(self.slave) == self.before
+        assert "\x1b[?1049l" in self.text  # it gave back the screen that was there before
+        os.close(self.slave)
+        os.close(self.master)
+        return status
+
+
+def test_top(serve, tmp_path):
+    server = serve({"some-model": FAKE}, "--max-workers", "1")
+    server.vector("x", "some-model")
+    screen = Screen(clean_environment(tmp_path, WEIR_HOST=server.url, TERM="xterm"))
+    for word in (server.url, "some-model", "leased", "Ready", "requests/s"):
+        screen.wait(word)
+    for key in (b"\x1b[B", b"\x1b[6~", b"x", b"\x1b[A"):
+        screen.key(key)
+    screen.key(b"q")
+    assert screen.end() == 0
+
+
+def test_top_survives_the_server_and_ctrl_c_ends_it(serve, tmp_path):
+    server = serve({"m": FAKE})
+    screen = Screen(clean_environment(tmp_path, WEIR_HOST=server.url, TERM="xterm"))
+    screen.wait("WORKER")
+    assert server.stop() == 0
+    screen.wait("retrying")
+    screen.process.send_signal(signal.SIGINT)
+    assert screen.end() == 128 + signal.SIGINT
+
+
+def test_top_once(serve, weir):
+    server = serve({"m": FAKE}, "--max-workers", "1")
+    server.vector("x")
+    done = weir("top", "--once", WEIR_HOST=server.url)
+    assert done.returncode == 0, done
+    assert "\x1b" not in done.stdout and names_gib(16, done.stdout)
+    (worker,) = server.workers()
+    assert [row for row in done.stdout.splitlines() if row.split()[:2] == [str(worker["id"]), "m"]]
+    nobody = weir("top", "--once", WEIR_HOST=NOBODY)
+    assert nobody.returncode == 1 and NOBODY in nobody.stderr
+
+
+# --- where the output goes -----------------------------------------------------------------------
+
+@pytest.mark.parametrize("arguments", [
+    ["help"], ["help", "serve"], ["--version"], ["serve", "--help"], ["serve", "--print-config"],
+    ["ps"], ["ps", "--json"], ["plan", "m"], ["top", "--once"], ["tokenize", "m", "x"],
+], ids=" ".join)
+def test_a_full_disk_is_a_failure(serve, tmp_path, arguments):
+    server = serve({"m": FAKE})
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([program("weir"), *arguments], stdin=subprocess.DEVNULL, stdout=full,
+                              stderr=subprocess.PIPE, text=True, timeout=20 * SLOW,
+                              env=clean_environment(tmp_path, WEIR_HOST=server.url))
+    assert done.returncode == 1
+    assert "stdout cannot be written" in done.stderr and "No space left" in done.stderr
 
 
 def test_log_as_json(serve):

@@ -244,8 +244,7 @@ class Server:
 
     def __init__(self, folder, machine, models, *options, memory="16GiB", wait_ready=True, **more):
         arguments = [program("weir"), "serve", "--listen", "127.0.0.1:0"]
-        if memory is not None:
-            arguments += ["--memory", memory]
+        arguments += ["--memory", memory] if memory is not None else []
         for name, path in models.items():
             arguments += ["--model", f"{name}={path}"]
         arguments += [str(option) for option in options]
@@ -265,8 +264,8 @@ class Server:
         self.port = int(port)
         if wait_ready:
             wait_until(lambda: self.get("/health/ready").status == 200, 10, "ready")
-            wait_until(lambda: not self.children() or self.status()["models"] and any(
-                self.workers(name) for name in models), 10, "the inspector left")
+            wait_until(lambda: not self.children() or any(
+                model["workers"] for model in self.status()["models"]), 10, "the inspector left")
 
     # --- its process -----------------------------------------------------------------------------
 

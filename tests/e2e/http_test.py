@@ -3,6 +3,8 @@
 import http.client
 import json
 import math
+import re
+import resource
 import signal
 import struct
 import threading
@@ -260,6 +262,35 @@ def test_host(server, host, status):
     if status == 403:
         assert json.loads(body)["error"]["code"] == "forbidden"
         assert host in json.loads(body)["error"]["message"]
+
+
+def test_host_of_a_server_on_every_address(serve):
+    """0.0.0.0 names no address that a client could use: any address will do, a name must be allowed."""
+    server = serve({"m": FAKE}, "--listen", "0.0.0.0:0")
+    everywhere = r"weir: listening on http://0\.0\.0\.0:([0-9]+)"
+    port = int(wait_until(lambda: re.search(everywhere, server.log_text()), 10, "it listens")[1])
+    for host, status in (("192.168.0.1", 200), (f"10.0.0.7:{port}", 200), ("[fd00::1]", 200),
+                         ("localhost", 200), ("evil.example", 403), ("192.168.0.1.nip.io", 403)):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20 * SLOW)
+        connection.request("GET", "/v1/models", headers={"Host": host})
+        assert connection.getresponse().status == status, host
+        connection.close()
+
+
+def test_a_low_soft_limit_of_open_files(serve):
+    """The server raises it itself: idle connections beyond it cost nobody an answer."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 1024:
+        pytest.skip(f"the hard limit is {hard} already")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
+    try:
+        server = serve({"m": FAKE}, wait_ready=False)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    idle = [server.raw() for _ in range(200)]
+    assert server.embed().status == 200
+    for connection in idle:
+        connection.close()
 
 
 def test_allowed_host_and_origin(serve):
@@ -554,7 +585,7 @@ def test_tokenize(server):
 
 
 def test_sighup_changes_nothing(serve):
-    """There is no configuration to read again yet; requests go on with the same workers."""
+    """Without a file there is nothing new to read; requests go on with the same workers."""
     server = serve({"m": FAKE})
     server.vector("x")
     pids = sorted(w["pid"] for w in server.wait_settled())

@@ -213,6 +213,65 @@ def test_other_programs_memory_counts(serve, tmp_path):
     assert waiting.result().status == 200
 
 
+def state_available(folder, available, total=24 * GiB):
+    """What the machine in the folder has available from now on."""
+    path = folder / "proc" / "meminfo"
+    new = path.with_suffix(".new")
+    new.write_text(f"MemTotal: {total // 1024} kB\nMemAvailable: {available // 1024} kB\n")
+    new.rename(path)
+
+
+def test_critical_pressure_makes_idle_workers_leave(serve, machine):
+    """Other programs take the memory: who is idle leaves, who works stays, and all is told."""
+    server = serve({"a": FAKE + "&weights=4GiB", "b": FAKE + "&weights=4GiB&script=yes"},
+                   "--max-workers", "1", "--limit", "pressure_ms=50")
+    events = server.events()
+    server.vector("x", "a")
+    long = server.later(server.embed, "!sleep 2s", "b")
+    server.wait_jobs(1, "b")
+    state_available(machine, GiB)
+    events.state("Dead", model="a")
+    (evicted,) = events.kinds("evict", "a")
+    assert evicted["reason"].startswith("for pressure: needs "), evicted
+    assert server.status()["memory"]["pressure"] == "Critical"
+    assert server.workers("b", ["Processing"]) != []
+    assert long.result().status == 200
+    events.state("Dead", model="b")
+    state_available(machine, 20 * GiB)
+    assert server.embed("x", "a").status == 200
+
+
+def test_two_weirs_share_one_machine(serve, machine):
+    """Each has a budget of 16 of 24 GiB. What the first one's worker uses is not available to the
+    second, whose budget would allow it, and is once that worker has gone."""
+    model = "fake:text_embedding?weights=0&scratch=0&context=14GiB"
+    one = serve({"m": model}, "--max-workers", "1")
+    two = serve({"m": model}, "--max-workers", "1", "--limit", "pressure_ms=50")
+    one.vector("x")
+    state_available(machine, 10 * GiB)  # as the kernel would say once the context is used
+    answer = two.embed(headers={"x-weir-deadline-ms": "300"})
+    assert answer.status == 503 and answer.error["code"] == "no_memory_now", answer
+    assert two.model()["spawned"] == 0
+    waiting = two.later(two.embed)
+    wait_until(lambda: two.model()["queue"] == 1, 5, "the request waits")
+    assert one.stop() == 0
+    state_available(machine, 24 * GiB)
+    assert waiting.result().status == 200
+
+
+def test_two_weirs_race_for_one_load(serve, machine):
+    """Both look before either has used what it was granted: each may err by that one load, and by
+    no more, for its own untouched leases count as used."""
+    models = {name: "fake:text_embedding?weights=0&scratch=0&context=7GiB&load=5s" for name in "ab"}
+    state_available(machine, 8 * GiB)
+    servers = [serve(models, "--max-workers", "1", "--limit", "pressure_ms=50") for _ in range(2)]
+    running = [server.later(server.embed, "x", name, headers={"x-weir-deadline-ms": "3000"})
+               for server in servers for name in models]
+    for answer in [request.result() for request in running]:
+        assert answer.status in (503, 504), answer
+    assert [sum(server.model(name)["spawned"] for name in models) for server in servers] == [1, 1]
+
+
 def test_min_workers_are_never_victims(serve):
     """A model that must stay makes another one that never fits beside it a 507, at any time."""
     server = serve({"a": FAKE + "&weights=9GiB", "b": FAKE + "&weights=9GiB"}, "--min-workers", "1",

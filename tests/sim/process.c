@@ -32,11 +32,6 @@ static void later(struct process *p, int64_t least, int64_t most, event_act *act
     events_add(w->events, sim_between(w, least, most), act, w, p->key, detail);
 }
 
-uint64_t process_context_bytes(const struct sim_model *m)
-{
-    return plan_context_bytes(&m->plan, m->plan.tokens_max, m->plan.slots, SIM_THREADS);
-}
-
 /* The body is handed over in a block of exactly its size, so that reading past it is seen. */
 void process_emit(struct process *p, enum frame_type type, uint64_t job, const struct buffer *body)
 {
@@ -209,10 +204,15 @@ void process_on_load(struct process *p, const struct frame *f)
     SIM_EXPECT(p->stage == STAGE_STARTING && p->greeted, "process %u: load out of turn",
                (unsigned)p->key);
     SIM_EXPECT(message_load_read(f, &m, &err), "process %u: %s", (unsigned)p->key, err.text);
-    SIM_EXPECT(m.slots == p->model->plan.slots, "process %u: %u slots", (unsigned)p->key, m.slots);
+    SIM_EXPECT(m.slots > 0 && m.slots <= p->model->plan.slots, "process %u: %u slots",
+               (unsigned)p->key, m.slots);
+    SIM_EXPECT(m.context > 0 && m.context <= p->model->plan.tokens_max,
+               "process %u: %u tokens of context", (unsigned)p->key, m.context);
     SIM_EXPECT(m.threads == SIM_THREADS, "process %u: %u threads", (unsigned)p->key, m.threads);
     p->stage = STAGE_LOADING;
     p->slots = m.slots;
+    p->context_bytes = plan_context_bytes(&p->model->plan, m.context, m.slots, m.threads);
+    world_sim_witness(p->world, p->model, "was told to load");
     int64_t least = p->model->load_ms / 2, most = p->model->load_ms * 3 / 2;
     if (p->world->on_start != NULL)
         p->world->on_start(p->world->on_start_context, p->model, true);

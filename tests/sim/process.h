@@ -35,6 +35,7 @@ struct process {
     uint64_t stuck_ticks;
     uint64_t question; /* an inspector's */
     uint32_t slots, works_count;
+    uint64_t context_bytes; /* what it was told to use, from the load on */
     struct work works[SIM_SLOTS_MAX];
 };
 
@@ -52,7 +53,6 @@ void process_emit(struct process *p, enum frame_type type, uint64_t job, const s
 void process_emit_garbage(struct process *p, uint64_t job);
 void process_emit_illegal(struct process *p, uint64_t job);
 void process_fault(struct process *p, enum sim_fault fault); /* counts it */
-uint64_t process_context_bytes(const struct sim_model *m);
 
 /* work.c */
 void work_on_run(struct process *p, const struct frame *f, struct str payload);

@@ -55,8 +55,7 @@ uint64_t world_sim_needs(const struct world_sim *w)
     uint64_t sum = 0;
     size_t cursor = 0;
     for (const struct process *p; (p = map_next(&w->processes, &cursor)) != NULL;)
-        if (p->model != NULL)
-            sum += process_context_bytes(p->model);
+        sum += p->context_bytes;
     for (size_t i = 0; i < w->models_count; i++)
         if (w->models[i].weights_held > 0)
             sum += w->models[i].plan.weights_bytes;
@@ -68,19 +67,16 @@ size_t world_sim_alive(const struct world_sim *w)
     return w->processes.count;
 }
 
-/* What was promised to processes that still exist fits, together with the one that is started now:
- * so no memory was promised twice, and a victim's only after its exit was reported. */
-static void witness_grant(struct world_sim *w, const struct sim_model *m)
+/* What was promised to processes that still exist fits: so no memory was promised twice, and a
+ * victim's only after its exit was reported. A process counts with its weights from its start on,
+ * with its context from the load on, which says how much of it was granted. */
+void world_sim_witness(struct world_sim *w, const struct sim_model *m, const char *what)
 {
     struct supervisor_totals t;
     supervisor_totals(w->supervisor, &t);
-    uint64_t needs = world_sim_needs(w) + process_context_bytes(m);
-    if (m->weights_held == 0)
-        needs += m->plan.weights_bytes;
-    SIM_EXPECT(t.leased_bytes <= t.budget_bytes, "'%s' started with %llu leased of %llu", m->name,
-               (unsigned long long)t.leased_bytes, (unsigned long long)t.budget_bytes);
-    SIM_EXPECT(needs <= t.leased_bytes, "'%s' started: processes need %llu, leased are %llu",
-               m->name, (unsigned long long)needs, (unsigned long long)t.leased_bytes);
+    uint64_t needs = world_sim_needs(w) + (m->weights_held == 0 ? m->plan.weights_bytes : 0);
+    SIM_EXPECT(needs <= t.leased_bytes, "'%s' %s: processes need %llu, leased are %llu", m->name,
+               what, (unsigned long long)needs, (unsigned long long)t.leased_bytes);
 }
 
 static enum weir_code spawn(void *context, enum spawn_kind kind, uint32_t id,
@@ -91,8 +87,13 @@ static enum weir_code spawn(void *context, enum spawn_kind kind, uint32_t id,
     SIM_EXPECT(process_find(w, id) == NULL, "two processes with the id %u", id);
     SIM_EXPECT(strncmp(spec->title, "weir:", 5) == 0, "process %u: title '%s'", id, spec->title);
     events_note(w->events, "spawn", id, (uint64_t)kind);
-    if (m != NULL)
-        witness_grant(w, m);
+    if (m != NULL) {
+        struct supervisor_totals t;
+        supervisor_totals(w->supervisor, &t);
+        SIM_EXPECT(t.leased_bytes <= t.budget_bytes, "'%s' started with %llu leased of %llu",
+                   m->name, (unsigned long long)t.leased_bytes, (unsigned long long)t.budget_bytes);
+        world_sim_witness(w, m, "started");
+    }
     if (sim_chance(w, 40)) {
         w->fault_counts[FAULT_SPAWN_FAILS]++;
         return weir_fail(err, WEIR_INTERNAL, "posix_spawn: resource temporarily unavailable");
@@ -170,7 +171,7 @@ static uint64_t private_bytes(const struct process *p)
 {
     if (p->model == NULL || p->stage != STAGE_SERVING)
         return 0;
-    const uint64_t planned = process_context_bytes(p->model);
+    const uint64_t planned = p->context_bytes;
     return p->grows ? planned + planned / 4 : planned / 2;
 }
 

@@ -114,6 +114,7 @@ const char *sim_fault_name(enum sim_fault fault);
 size_t world_sim_alive(const struct world_sim *w); /* processes whose exit was not reported */
 /* What the processes that were not reported as gone may use by their plans, shared weights once. */
 uint64_t world_sim_needs(const struct world_sim *w);
+void world_sim_witness(struct world_sim *w, const struct sim_model *m, const char *what);
 /* Draws memory anew: what other programs use and, now and then, what the machine has. */
 void world_sim_draw_memory(struct world_sim *w);
 void world_sim_calm_memory(struct world_sim *w);

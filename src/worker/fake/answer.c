@@ -12,8 +12,7 @@ static bool is_space(char c)
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-/* The next word of *rest, which moves behind it; empty at the end. */
-static struct str next_word(struct str *rest)
+struct str answer_next_word(struct str *rest)
 {
     size_t start = 0;
     while (start < rest->len && is_space(rest->data[start]))
@@ -29,7 +28,7 @@ static struct str next_word(struct str *rest)
 size_t answer_words(struct str text)
 {
     size_t count = 0;
-    while (next_word(&text).len > 0)
+    while (answer_next_word(&text).len > 0)
         count++;
     return count;
 }
@@ -38,6 +37,8 @@ uint32_t answer_tokens(const struct wire_input *input)
 {
     if (input->kind == WIRE_IDS)
         return (uint32_t)(input->data.len / sizeof(int32_t));
+    if (input->kind == WIRE_IMAGE)
+        return 1;
     const size_t words = answer_words(input->data);
     return words > 0 ? (uint32_t)words : 1;
 }
@@ -51,7 +52,7 @@ static struct str first_tokens(const struct wire_input *input, uint32_t tokens)
     if (input->kind == WIRE_IDS)
         return (struct str){ data.data, tokens * sizeof(int32_t) };
     for (uint32_t i = 0; i < tokens; i++)
-        (void)next_word(&data);
+        (void)answer_next_word(&data);
     return (struct str){ input->data.data, input->data.len - data.len };
 }
 
@@ -68,7 +69,7 @@ void answer_tokenize(struct buffer *out, struct str text)
 {
     tokens_row_begin(out, (uint32_t)answer_words(text));
     for (;;) {
-        const struct str word = next_word(&text);
+        const struct str word = answer_next_word(&text);
         if (word.len == 0)
             break;
         tokens_row_add(out, (int32_t)(str_hash(word) % VOCABULARY), word);
@@ -84,14 +85,21 @@ void answer_detokenize(struct buffer *out, struct str ids)
     }
 }
 
-const struct str *answer_reversed(struct arena *arena, struct str text, size_t *count)
+void answer_picture(struct str prompt, uint64_t seed, uint32_t width, uint32_t height, uint8_t *rgb)
 {
-    const size_t words = answer_words(text);
-    struct str *reversed = arena_try(arena, words + 1, sizeof(*reversed));
-    if (!reversed)
-        return NULL;
-    for (size_t i = 0; i < words; i++)
-        reversed[words - 1 - i] = next_word(&text);
-    *count = words;
-    return reversed;
+    enum { TILES = 8 };
+    uint64_t colours[TILES * TILES];
+    const uint64_t parts[] = { str_hash(prompt), seed };
+    struct rng rng;
+    rand_seed(&rng, str_hash((struct str){ (const char *)parts, sizeof(parts) }));
+    for (size_t i = 0; i < TILES * TILES; i++)
+        colours[i] = rand_u64(&rng);
+    for (size_t y = 0; y < height; y++) {
+        for (size_t x = 0; x < width; x++) {
+            const uint64_t colour = colours[y * TILES / height * TILES + x * TILES / width];
+            *rgb++ = (uint8_t)colour;
+            *rgb++ = (uint8_t)(colour >> 8);
+            *rgb++ = (uint8_t)(colour >> 16);
+        }
+    }
 }

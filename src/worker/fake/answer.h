@@ -3,7 +3,6 @@
 #ifndef WORKER_FAKE_ANSWER_H
 #define WORKER_FAKE_ANSWER_H
 
-#include "base/arena.h"
 #include "base/buffer.h"
 #include "base/str.h"
 #include "wire/inputs.h"
@@ -11,18 +10,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The next word of *rest, which moves behind it; empty at the end. */
+struct str answer_next_word(struct str *rest);
 size_t answer_words(struct str text);
 
-/* Tokens of an input: its words, at least 1; of ids their number. */
+/* Tokens of an input: its words, at least 1; of ids their number; an image is one. */
 uint32_t answer_tokens(const struct wire_input *input);
-/* `dim` numbers seeded by a hash of the first `tokens` tokens, of length 1. */
+/* `dim` numbers seeded by a hash of the first `tokens` tokens, of length 1; by the bytes of an
+ * image. */
 void answer_vector(const struct wire_input *input, uint32_t tokens, float *out, size_t dim);
 
 /* The row of a text in the reply of tokenize: an id a word, a hash of it; the piece is the word. */
 void answer_tokenize(struct buffer *out, struct str text);
 /* "7 12 7" */
 void answer_detokenize(struct buffer *out, struct str ids);
-/* The words of the text from last to first, in the arena; NULL when it is full. */
-const struct str *answer_reversed(struct arena *arena, struct str text, size_t *count);
+/* `width` x `height` pixels of 3 bytes: coloured tiles, other ones for another prompt or seed. */
+void answer_picture(struct str prompt, uint64_t seed, uint32_t width, uint32_t height,
+                    uint8_t *rgb);
 
 #endif

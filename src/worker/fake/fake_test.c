@@ -1,147 +1,14 @@
-#include "worker/fake/fake.h"
-
-#include "base/arena.h"
+/* A fake worker's life: its frames, its jobs side by side, its misbehaviour. */
 #include "base/clock.h"
 #include "wire/build_id.h"
-#include "wire/text_embedding.h"
-#include "wire/text_to_text.h"
 #include "wire/tokens.h"
-#include "worker/test_peer.h"
+#include "worker/fake/test_fake.h"
 
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <sys/wait.h>
 
 #include <cmocka.h>
-
-/* A real worker process, forked from the test instead of started from its file. */
-struct fixture {
-    struct peer peer;
-    pid_t pid;
-    struct buffer bytes;
-    struct arena arena;
-};
-
-static void start(struct fixture *t, const char *argument)
-{
-    peer_open(&t->peer);
-    buffer_init(&t->bytes, 1 << 24);
-    arena_init(&t->arena, 1 << 24);
-    t->pid = fork();
-    assert_true(t->pid >= 0);
-    if (t->pid == 0) {
-        char title[] = "weir:test", argument_copy[512];
-        snprintf(argument_copy, sizeof(argument_copy), "%s", argument);
-        char *argv[] = { title, argument_copy, NULL };
-        /* Lifted first: each of the two may lie where the other is to be. */
-        const int channel = dup2(t->peer.worker_fd, 20), page = dup2(t->peer.page_fd, 21);
-        dup2(channel, WORKER_CHANNEL_FD);
-        dup2(page, WORKER_PAGE_FD);
-        for (int fd = WORKER_PAGE_FD + 1; fd < 32; fd++)
-            close(fd);
-        CHECK(freopen("/dev/null", "w", stderr) != NULL);
-        _exit(worker_main(&fake_ops, 2, argv));
-    }
-    close(t->peer.worker_fd);
-    t->peer.worker_fd = -1;
-}
-
-/* Closes the channel unless the worker has left; its wait status. */
-static int stop(struct fixture *t)
-{
-    int status;
-    struct frame f;
-    shutdown(t->peer.fd, SHUT_WR);
-    while (peer_poll(&t->peer, PEER_PATIENCE_MS, &f) == 1)
-        continue;
-    assert_int_equal(waitpid(t->pid, &status, 0), t->pid);
-    peer_close(&t->peer);
-    buffer_finish(&t->bytes);
-    arena_finish(&t->arena);
-    return status;
-}
-
-/* Waits for a death of its own; the signal, or 0. */
-static int died_of(struct fixture *t)
-{
-    struct frame f;
-    while (peer_poll(&t->peer, PEER_PATIENCE_MS, &f) == 1)
-        continue;
-    const int status = stop(t);
-    return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-}
-
-static void send_load(struct peer *p, uint32_t slots, uint32_t attempt)
-{
-    struct buffer body;
-    buffer_init(&body, FRAME_BODY_MAX);
-    message_load_write(&body,
-                       &(struct message_load){ .slots = slots, .threads = 2, .attempt = attempt });
-    peer_tell(p, FRAME_LOAD, 0, &body);
-}
-
-static void send_credit(struct peer *p, uint64_t job, uint32_t events, uint32_t bytes)
-{
-    struct buffer body;
-    buffer_init(&body, FRAME_BODY_MAX);
-    message_credit_write(&body, &(struct message_credit){ events, bytes });
-    peer_tell(p, FRAME_CREDIT, job, &body);
-}
-
-static void ready(struct fixture *t, const char *spec, uint32_t slots)
-{
-    struct frame f;
-    start(t, spec);
-    peer_expect(&t->peer, FRAME_HELLO, &f);
-    peer_expect(&t->peer, FRAME_PLAN, &f);
-    send_load(&t->peer, slots, 1);
-    peer_expect(&t->peer, FRAME_LOADED, &f);
-}
-
-static void embed(struct fixture *t, uint64_t job, const char *text, uint32_t dimensions)
-{
-    const struct wire_input input = { WIRE_TEXT, str_of(text) };
-    struct buffer payload;
-    struct frame f;
-    buffer_init(&payload, 10000);
-    text_embedding_request_write(&payload,
-                                 &(struct text_embedding_request){ false, dimensions, &input, 1 });
-    peer_run(&t->peer, job, WEIR_TEXT_EMBEDDING, WEIR_EMBED, buffer_view(&payload));
-    peer_expect(&t->peer, FRAME_ACCEPTED, &f);
-    buffer_finish(&payload);
-}
-
-static struct text_embedding_reply embedded(struct fixture *t, uint64_t job)
-{
-    struct text_embedding_reply reply;
-    assert_false(peer_output(&t->peer, job, &t->bytes).streamed);
-    assert_true(text_embedding_reply_read(buffer_view(&t->bytes), &t->arena, &reply, NULL));
-    assert_int_equal(peer_end(&t->peer, job).error.code, WEIR_OK);
-    return reply;
-}
-
-static void generate(struct fixture *t, uint64_t job, const char *text)
-{
-    struct buffer payload;
-    struct frame f;
-    buffer_init(&payload, 10000);
-    generate_request_write(&payload, &(struct generate_request){
-                                         0, {WIRE_TEXT, str_of(text)}
-    });
-    peer_run(&t->peer, job, WEIR_TEXT_TO_TEXT, WEIR_GENERATE, buffer_view(&payload));
-    peer_expect(&t->peer, FRAME_ACCEPTED, &f);
-    buffer_finish(&payload);
-}
-
-static void expect_word(struct fixture *t, uint64_t job, const char *word)
-{
-    assert_true(peer_output(&t->peer, job, &t->bytes).streamed);
-    assert_true(str_eq(buffer_view(&t->bytes), str_of(word)));
-}
 
 static void it_says_hello_plans_loads_and_leaves(void **state)
 {

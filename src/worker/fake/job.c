@@ -2,149 +2,48 @@
 
 #include "base/check.h"
 #include "base/clock.h"
-#include "base/mem.h"
-#include "wire/text_embedding.h"
-#include "wire/text_to_text.h"
-#include "wire/tokens.h"
-#include "worker/fake/answer.h"
 #include "worker/fake/misbehave.h"
+#include "worker/fake/request.h"
 #include "worker/refuse.h"
-#include "worker/vectors.h"
-
-#include <stdio.h>
-#include <string.h>
 
 enum { ARENA_MAX = 256 * 1024 * 1024, SLEEP_TICK_MS = 100 };
 
-/* ---- reading the request ---- */
-
-static enum weir_code read_embed(struct fake_job *j, struct weir_error *err)
-{
-    struct text_embedding_request r;
-    if (!text_embedding_request_read(j->job.payload, &j->arena, &r, err))
-        return WEIR_INVALID;
-    j->inputs = r.inputs;
-    j->count = r.count;
-    j->truncate = r.truncate;
-    j->dimensions = r.dimensions > 0 ? r.dimensions : j->spec->dim;
-    if (j->dimensions > j->spec->dim)
-        return refuse_dimensions(j->dimensions, j->spec->dim, err);
-    for (size_t i = 0; i < r.count; i++) {
-        const uint32_t tokens = answer_tokens(&r.inputs[i]);
-        if (r.inputs[i].data.len == 0)
-            return refuse_empty(i, err);
-        if (tokens > SPEC_TOKENS_MAX && !r.truncate)
-            return refuse_too_long(i, tokens, SPEC_TOKENS_MAX, err);
-        j->input_tokens += tokens < SPEC_TOKENS_MAX ? tokens : SPEC_TOKENS_MAX;
-    }
-    return WEIR_OK;
-}
-
-static enum weir_code read_tokens(struct fake_job *j, struct weir_error *err)
-{
-    struct tokens_request r;
-    if (!tokens_request_read(j->job.payload, &j->arena, &r, err))
-        return WEIR_INVALID;
-    const bool wants_ids = j->job.operation == WEIR_DETOKENIZE;
-    j->inputs = r.inputs;
-    j->count = r.count;
-    for (size_t i = 0; i < r.count; i++) {
-        if ((r.inputs[i].kind == WIRE_IDS) != wants_ids)
-            return refuse_kind(i, wants_ids ? "token ids" : "a text", err);
-        j->input_tokens += answer_words(r.inputs[i].data);
-    }
-    return WEIR_OK;
-}
-
-static enum weir_code read_generate(struct fake_job *j, struct weir_error *err)
-{
-    struct generate_request r;
-    if (!generate_request_read(j->job.payload, &j->arena, &r, err))
-        return WEIR_INVALID;
-    struct wire_input *prompt = arena_try(&j->arena, 1, sizeof(*prompt));
-    if (!prompt)
-        return weir_fail(err, WEIR_NO_MEMORY, "no memory for a prompt");
-    *prompt = r.prompt;
-    j->inputs = prompt;
-    j->count = 1;
-    j->input_tokens = answer_tokens(prompt);
-    struct str text = prompt->data;
-    if (prompt->kind == WIRE_IDS) {
-        struct buffer words;
-        buffer_init(&words, ARENA_MAX);
-        answer_detokenize(&words, text);
-        text = arena_str(&j->arena, buffer_view(&words));
-        buffer_finish(&words);
-    }
-    j->words = text.data ? answer_reversed(&j->arena, text, &j->words_count) : NULL;
-    if (!j->words)
-        return weir_fail(err, WEIR_NO_MEMORY, "no memory for a prompt of %zu bytes",
-                         r.prompt.data.len);
-    if (r.tokens_max > 0 && j->words_count > r.tokens_max)
-        j->words_count = r.tokens_max;
-    return WEIR_OK;
-}
-
-static enum weir_code read_request(struct fake_job *j, struct weir_error *err)
-{
-    const enum weir_capability can = j->spec->capability;
-    if (j->job.capability == can && (can == WEIR_TEXT_EMBEDDING || can == WEIR_TEXT_TO_TEXT)) {
-        if (j->job.operation == WEIR_TOKENIZE || j->job.operation == WEIR_DETOKENIZE)
-            return read_tokens(j, err);
-        if (j->job.operation == WEIR_EMBED && can == WEIR_TEXT_EMBEDDING)
-            return read_embed(j, err);
-        if (j->job.operation == WEIR_GENERATE && can == WEIR_TEXT_TO_TEXT)
-            return read_generate(j, err);
-    }
-    return refuse_operation(j->job.capability, j->job.operation, err);
-}
-
-/* The first input that is an order counts. */
-static enum weir_code read_order(struct fake_job *j, struct weir_error *err)
-{
-    for (size_t i = 0; j->spec->script && i < j->count; i++) {
-        const struct wire_input *input = &j->inputs[i];
-        if (input->kind == WIRE_TEXT && input->data.len > 0 && input->data.data[0] == '!')
-            return order_parse(input->data, &j->order, err);
-    }
-    return WEIR_OK;
-}
-
-/* ---- life ---- */
-
 static void end(struct fake_job *j, struct control *c, const struct weir_error *err)
 {
-    control_end(c, &j->job, err, err ? 0 : j->input_tokens, err ? 0 : j->output_tokens);
+    control_end(c, &j->job, err, err ? NULL : &j->usage);
+    buffer_finish(&j->picture);
     arena_finish(&j->arena);
+}
+
+/* How its steps are counted, once it is known what is asked. */
+static void plan_steps(struct fake_job *j)
+{
+    if (j->order.kind == ORDER_TOKENS) {
+        j->step_ms = j->order.duration_ms;
+        /* In a text every token is a piece; other answers have so many steps. */
+        j->piece_steps = j->operation->shows_steps ? j->order.count : 1;
+    }
+    j->steps = j->piece_steps * (j->pieces > 0 ? j->pieces : 1);
+    const int64_t now_ms = clock_ms();
+    if (j->order.kind == ORDER_SLEEP)
+        j->sleep_until_ms = now_ms + j->order.duration_ms;
+    j->due_ms = now_ms + (j->sleep_until_ms > 0 ? 0 : j->step_ms);
 }
 
 bool job_begin(struct fake_job *j, struct control *c, const struct worker_job *job,
                const struct spec *spec, uint64_t number)
 {
     struct weir_error err;
-    *j = (struct fake_job){ .job = *job, .spec = spec, .step_ms = spec->step_ms };
+    *j = (struct fake_job){
+        .job = *job, .spec = spec, .piece_steps = spec->steps, .step_ms = spec->step_ms
+    };
     arena_init(&j->arena, ARENA_MAX);
-    enum weir_code code = read_request(j, &err);
-    if (code == WEIR_OK)
-        code = read_order(j, &err);
-    if (code != WEIR_OK) {
+    if (request_read(j, &err) != WEIR_OK) {
         end(j, c, &err);
         return false;
     }
-    const int64_t now_ms = clock_ms();
     j->crashes = spec->crash.place == SPEC_EVERY && number % spec->crash.number == 0;
-    j->word_steps = spec->steps;
-    if (j->order.kind == ORDER_TOKENS) {
-        j->words_count = j->order.count;
-        j->step_ms = j->order.duration_ms;
-        j->word_steps = 1;
-    }
-    j->steps = j->word_steps;
-    if ((j->job.operation == WEIR_GENERATE || j->order.kind == ORDER_TOKENS) && j->words_count > 0)
-        j->steps *= j->words_count;
-    if (j->order.kind == ORDER_SLEEP)
-        j->sleep_until_ms = now_ms + j->order.duration_ms;
-    j->due_ms = now_ms + (j->sleep_until_ms > 0 ? 0 : j->step_ms);
+    plan_steps(j);
     return true;
 }
 
@@ -174,101 +73,6 @@ static bool behave(struct fake_job *j, struct control *c)
     return true;
 }
 
-/* ---- answers ---- */
-
-static bool emit_word(struct fake_job *j, struct control *c)
-{
-    const uint64_t index = j->step / j->word_steps - 1;
-    if (j->words_count == 0)
-        return true;
-    struct buffer text;
-    buffer_init(&text, WIRE_PAYLOAD_MAX);
-    if (j->order.kind == ORDER_TOKENS) {
-        buffer_printf(&text, "token %llu", (unsigned long long)index);
-    } else {
-        buffer_text(&text, index > 0 ? " " : "");
-        buffer_str(&text, j->words[index]);
-    }
-    const bool sent = !text.failed && control_output(c, &j->job, buffer_view(&text), true);
-    buffer_finish(&text);
-    j->output_tokens += sent;
-    return sent;
-}
-
-static enum weir_code answer_embed(struct fake_job *j, struct control *c, struct weir_error *err)
-{
-    const size_t dim = j->spec->dim;
-    struct text_embedding_reply reply = { .rows = (uint32_t)j->count, .dim = j->dimensions };
-    float *vectors = mem_try(j->count * dim + 1, sizeof(*vectors));
-    uint32_t *tokens = mem_try(j->count + 1, sizeof(*tokens));
-    uint32_t *truncated = mem_try(j->count + 1, sizeof(*truncated));
-    struct buffer payload;
-    buffer_init(&payload, WIRE_PAYLOAD_MAX);
-    if (vectors && tokens && truncated) {
-        for (size_t i = 0; i < j->count; i++) {
-            tokens[i] = answer_tokens(&j->inputs[i]);
-            if (tokens[i] > SPEC_TOKENS_MAX) {
-                tokens[i] = SPEC_TOKENS_MAX;
-                truncated[reply.truncated_count++] = (uint32_t)i;
-            }
-            answer_vector(&j->inputs[i], tokens[i], vectors + i * dim, dim);
-        }
-        vectors_cut(vectors, j->count, dim, j->dimensions);
-        reply.vectors = vectors;
-        reply.tokens = tokens;
-        reply.truncated = truncated;
-        text_embedding_reply_write(&payload, &reply);
-    }
-    const bool good = payload.len > 0 && !payload.failed;
-    if (good)
-        control_output(c, &j->job, buffer_view(&payload), false);
-    buffer_finish(&payload);
-    mem_free(vectors);
-    mem_free(tokens);
-    mem_free(truncated);
-    return good ? WEIR_OK
-                : weir_fail(err, WEIR_MODEL_FAILED, "no room for %zu vectors of %zu numbers",
-                            j->count, dim);
-}
-
-static enum weir_code answer_tokens_of(struct fake_job *j, struct control *c,
-                                       struct weir_error *err)
-{
-    bool good = true;
-    struct buffer payload;
-    buffer_init(&payload, WIRE_PAYLOAD_MAX);
-    /* Detokenize has an output for each input, tokenize one for all of them. */
-    const bool decodes = j->job.operation == WEIR_DETOKENIZE;
-    for (size_t i = 0; i < j->count && good; i++) {
-        if (!decodes)
-            answer_tokenize(&payload, j->inputs[i].data);
-        else
-            answer_detokenize(&payload, j->inputs[i].data);
-        good = !payload.failed;
-        if (good && decodes) {
-            control_output(c, &j->job, buffer_view(&payload), false);
-            buffer_clear(&payload);
-        }
-    }
-    if (good && !decodes)
-        control_output(c, &j->job, buffer_view(&payload), false);
-    buffer_finish(&payload);
-    return good ? WEIR_OK
-                : weir_fail(err, WEIR_MODEL_FAILED, "the answer is longer than %zu bytes",
-                            WIRE_PAYLOAD_MAX);
-}
-
-static void finish(struct fake_job *j, struct control *c)
-{
-    struct weir_error err;
-    enum weir_code code = WEIR_OK;
-    if (j->job.operation == WEIR_EMBED)
-        code = answer_embed(j, c, &err);
-    else if (j->job.operation != WEIR_GENERATE)
-        code = answer_tokens_of(j, c, &err);
-    end(j, c, code == WEIR_OK ? NULL : &err);
-}
-
 static bool is_asleep(struct fake_job *j, struct control *c, int64_t now_ms)
 {
     if (j->sleep_until_ms == 0)
@@ -284,6 +88,14 @@ static bool is_asleep(struct fake_job *j, struct control *c, int64_t now_ms)
     return j->step_ms > 0;
 }
 
+static bool stream(struct fake_job *j, struct control *c)
+{
+    const struct operation *o = j->operation;
+    if (j->pieces == 0 || j->step % j->piece_steps != 0)
+        return true;
+    return o->stream(j, c, (size_t)(j->step / j->piece_steps - 1));
+}
+
 /* Whether the step that is due was done; a parked job has done it and only waits for credit. */
 static bool step(struct fake_job *j, struct control *c)
 {
@@ -292,10 +104,20 @@ static bool step(struct fake_job *j, struct control *c)
         control_tick(c);
         if (!behave(j, c))
             return false;
+        /* The last step of what is collected shows itself by the answer. */
+        if (j->operation->shows_steps && (j->pieces > 0 || j->step < j->steps))
+            control_progress(c, &j->job, (uint32_t)j->step, (uint32_t)j->steps);
     }
-    const bool streams = j->job.operation == WEIR_GENERATE;
-    j->parked = streams && j->step % j->word_steps == 0 && !emit_word(j, c);
+    j->parked = !stream(j, c);
     return true;
+}
+
+static void finish(struct fake_job *j, struct control *c)
+{
+    struct weir_error err;
+    const struct operation *o = j->operation;
+    const bool good = !o->collect || o->collect(j, c, &err) == WEIR_OK;
+    end(j, c, good ? NULL : &err);
 }
 
 bool job_advance(struct fake_job *j, struct control *c)
@@ -321,8 +143,6 @@ bool job_advance(struct fake_job *j, struct control *c)
         finish(j, c);
         return false;
     }
-    if (j->job.operation != WEIR_GENERATE)
-        control_progress(c, &j->job, (uint32_t)j->step, (uint32_t)j->steps);
     /* From when it was due, so that steps do not drift; from now after a pause. */
     const int64_t from_ms =
         j->due_ms > now_ms || j->due_ms + j->step_ms < now_ms ? now_ms : j->due_ms;

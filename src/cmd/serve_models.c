@@ -1,0 +1,365 @@
+#include "cmd/serve_models.h"
+
+#include "base/check.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/size.h"
+#include "cmd/bodies.h"
+#include "cmd/folders.h"
+#include "cmd/model_folder.h"
+#include "cmd/model_ref.h"
+
+#include "weir/weir.h"
+
+#include <string.h>
+
+#define LIST_MOST     64 /* aliases, or capabilities, of one model */
+#define CONTEXT_MOST  INT32_MAX
+#define SLOTS_MOST    64    /* what a worker can run together */
+#define LABEL_DEFAULT 30000 /* as weir.h says: 30 s, or idle_ms where that is less */
+#define ORDER_MAX     (256 * KiB)
+#define AT(member)    offsetof(struct model_options, member)
+
+static const struct option model_table[] = {
+    OPTION(.name = "path", .type = OPTION_STRING, .offset = AT(path)),
+    OPTION(.name = "capability", .type = OPTION_STRING, .offset = AT(capability),
+           .fallback_says = "all that its files can"),
+    OPTION(.name = "alias", .type = OPTION_STRING, .offset = AT(alias)),
+    OPTION(.name = "max_workers", .type = OPTION_INTEGER, .offset = AT(max_workers),
+           .fallback_says = "as max-workers", .least = 1, .most = 64),
+    OPTION(.name = "min_workers", .type = OPTION_INTEGER, .offset = AT(min_workers),
+           .fallback_says = "as min-workers", .least = 0, .most = 64),
+    OPTION(.name = "idle", .type = OPTION_DURATION, .offset = AT(idle_ms),
+           .fallback_says = "as idle", .least = SERVE_IDLE_LEAST_MS, .most = SERVE_IDLE_MOST_MS),
+    OPTION(.name = "idle_label", .type = OPTION_DURATION, .offset = AT(idle_label_ms),
+           .fallback_says = "as idle-label, or idle where that is less",
+           .least = SERVE_IDLE_LEAST_MS, .most = SERVE_IDLE_MOST_MS),
+    OPTION(.name = "pin", .type = OPTION_FLAG, .offset = AT(pin)),
+    OPTION(.name = "preload", .type = OPTION_FLAG, .offset = AT(preload)),
+    OPTION(.name = "context", .type = OPTION_INTEGER, .offset = AT(context),
+           .fallback_says = "the model's own", .least = 1, .most = CONTEXT_MOST),
+    OPTION(.name = "slots", .type = OPTION_INTEGER, .offset = AT(slots),
+           .fallback_says = "as its capability has", .least = 1, .most = SLOTS_MOST),
+    OPTION(.name = "priority", .type = OPTION_CHOICE, .offset = AT(priority), .fallback = "normal",
+           .choices = "critical|high|normal|low|batch"),
+};
+
+enum { ROW_IDLE_LABEL = 6, ROW_PRIORITY = 11 };
+_Static_assert(ARRAY_COUNT(model_table) == ROW_PRIORITY + 1, "the rows stand where the enum says");
+
+static struct serve_model *find(const struct serve_models *m, struct str name)
+{
+    for (size_t i = 0; i < m->count; i++) {
+        if (str_eq(name, str_of(m->items[i].name)))
+            return &m->items[i];
+    }
+    return NULL;
+}
+
+const struct serve_model *serve_models_find(const struct serve_models *m, const char *name)
+{
+    return find(m, str_of(name));
+}
+
+static struct serve_model *add(struct serve_models *m, struct str name)
+{
+    struct serve_model *const model = &m->items[m->count++];
+    model->name = mem_copy_text(name.data, name.len);
+    return model;
+}
+
+static enum weir_code add_flag(struct serve_models *m, const char *text, const char *origin,
+                               struct weir_error *err)
+{
+    struct str name, path;
+    if (!str_cut(str_of(text), '=', &name, &path) || path.len == 0)
+        return weir_fail(err, WEIR_INVALID, "'%s' is not of the form NAME=PATH", text);
+    if (!model_ref_is_name(name))
+        return weir_fail(err, WEIR_INVALID,
+                         "'%.*s' is no name (letters, digits and . _ / : -, @revision)",
+                         STR_ARG(name));
+    if (find(m, name) != NULL)
+        return weir_fail(err, WEIR_INVALID, "the name '%.*s' is given twice", STR_ARG(name));
+    struct serve_model *const model = add(m, name);
+    model->path = model_ref_expand(path.data);
+    model->path_origin = origin;
+    return WEIR_OK;
+}
+
+/* --- sections --------------------------------------------------------------------------------- */
+
+static enum weir_code check_supported(const struct config_model *section, struct weir_error *err)
+{
+    static const char *const later[] = { "precision", "truncate" };
+    for (size_t i = 0; i < section->count; i++) {
+        for (size_t k = 0; k < ARRAY_COUNT(later); k++) {
+            if (strcmp(section->settings[i].name, later[k]) == 0)
+                return weir_fail(err, WEIR_INVALID, "%s: '%s' is not supported yet",
+                                 section->settings[i].origin, later[k]);
+        }
+    }
+    return WEIR_OK;
+}
+
+/* What the section leaves open is what the server's own options say. */
+static enum weir_code read_values(struct serve_model *model, const struct serve_options *options,
+                                  struct weir_error *err)
+{
+    const struct config_model *const section = model->section;
+    struct option_sources from = { 0 };
+    model->options = (struct model_options){ .max_workers = options->max_workers,
+                                             .min_workers = options->min_workers,
+                                             .idle_ms = options->idle_ms,
+                                             .idle_label_ms = options->idle_label_ms };
+    if (section != NULL) {
+        if (check_supported(section, err) != WEIR_OK)
+            return WEIR_INVALID;
+        from.settings = section->settings;
+        from.settings_count = section->count;
+    }
+    const enum weir_code code = options_read(&model->values, model_table, ARRAY_COUNT(model_table),
+                                             &model->options, &from, err);
+    struct model_options *const o = &model->options;
+    const bool own_label = model->values.values[ROW_IDLE_LABEL].source != OPTION_FROM_DEFAULT;
+    if (code != WEIR_OK)
+        return code;
+    if (own_label && o->idle_label_ms > o->idle_ms)
+        return weir_fail(err, WEIR_INVALID, "%s: idle_label (%g s) is more than idle (%g s)",
+                         section->origin, (double)o->idle_label_ms / 1000,
+                         (double)o->idle_ms / 1000);
+    if (o->idle_label_ms == 0)
+        o->idle_label_ms = LABEL_DEFAULT;
+    if (o->idle_label_ms > o->idle_ms)
+        o->idle_label_ms = o->idle_ms;
+    if (o->min_workers > o->max_workers)
+        return weir_fail(err, WEIR_INVALID,
+                         "%s: [model %s] min_workers (%lld) is more than max_workers (%lld)",
+                         section != NULL ? section->origin : "--model", model->name,
+                         (long long)o->min_workers, (long long)o->max_workers);
+    return WEIR_OK;
+}
+
+static enum weir_code add_section(struct serve_models *m, const struct config_model *section,
+                                  struct weir_error *err)
+{
+    struct serve_model *model = find(m, str_of(section->name));
+    if (check_supported(section, err) != WEIR_OK)
+        return WEIR_INVALID;
+    if (model == NULL)
+        model = add(m, str_of(section->name));
+    model->section = section;
+    for (size_t i = 0; i < section->count && model->path == NULL; i++) {
+        if (strcmp(section->settings[i].name, "path") == 0) {
+            model->path = model_ref_expand(section->settings[i].value);
+            model->path_origin = section->settings[i].origin;
+        }
+    }
+    return WEIR_OK;
+}
+
+/* --- the folder of models --------------------------------------------------------------------- */
+
+static enum weir_code add_folder(struct serve_models *m, const char *path, struct weir_error *err)
+{
+    struct model_folder folder;
+    const enum weir_code code = model_folder_list(&folder, path, err);
+    struct serve_model *const grown =
+        code == WEIR_OK ? mem_resize(m->items, m->count + folder.count + 1, sizeof(*m->items))
+                        : m->items;
+    CHECK(grown != NULL);
+    m->items = grown;
+    for (size_t i = 0; i < folder.count && code == WEIR_OK; i++) {
+        struct serve_model *model = find(m, str_of(folder.items[i].name));
+        if (model == NULL) {
+            m->items[m->count] = (struct serve_model){ 0 };
+            model = add(m, str_of(folder.items[i].name));
+        }
+        if (model->path != NULL)
+            continue;
+        model->path = folder.items[i].path;
+        model->path_origin = "the folder of models";
+        folder.items[i].path = NULL;
+    }
+    m->passed_over = folder.passed_over;
+    model_folder_finish(&folder);
+    return code;
+}
+
+/* A folder that nobody asked for need not exist. */
+static enum weir_code read_folder(struct serve_models *m, const struct options *o,
+                                  const struct serve_options *options, struct weir_error *err)
+{
+    const struct option_value *const said = options_value(o, "models");
+    const bool asked = said->source != OPTION_FROM_DEFAULT;
+    m->folder = asked ? model_ref_expand(options->models_folder) : folders_models();
+    if (m->folder == NULL || (!asked && !file_is_folder(m->folder)))
+        return WEIR_OK;
+    if (!file_is_folder(m->folder))
+        return weir_fail(err, WEIR_INVALID, "models (%s): there is no folder '%s'", said->origin,
+                         m->folder);
+    return add_folder(m, m->folder, err);
+}
+
+/* --- names, and the order to the pool --------------------------------------------------------- */
+
+/* The parts of "a, b,c" without blanks. False for more than LIST_MOST, or an empty one. */
+static bool split(const char *text, struct str out[LIST_MOST], size_t *count)
+{
+    struct str part, rest = str_of(text);
+    for (*count = 0; rest.len > 0 && *count < LIST_MOST;) {
+        const bool more = str_cut(rest, ',', &part, &rest);
+        out[*count] = str_trim(part);
+        if (out[(*count)++].len == 0 || (more && rest.len == 0))
+            return false;
+    }
+    return rest.len == 0;
+}
+
+static enum weir_code check_capability(struct str name, struct weir_error *err)
+{
+    const char *names[WEIR_CAPABILITY_COUNT];
+    char word[64];
+    for (int i = 0; i < WEIR_CAPABILITY_COUNT; i++) {
+        names[i] = weir_capability_name((enum weir_capability)i);
+        if (str_eq(name, str_of(names[i])))
+            return WEIR_OK;
+    }
+    str_print(word, sizeof(word), "%.*s", STR_ARG(name));
+    const char *const near = options_nearest(word, names, WEIR_CAPABILITY_COUNT);
+    return weir_fail(err, WEIR_INVALID, "there is no capability '%s'%s%s%s", word,
+                     near != NULL ? ", perhaps '" : "", near != NULL ? near : "",
+                     near != NULL ? "'?" : "");
+}
+
+/* An alias is a name like any other, and no two models share one. */
+static enum weir_code check_alias(const struct serve_models *m, const struct serve_model *of,
+                                  struct str alias, struct weir_error *err)
+{
+    struct str others[LIST_MOST];
+    size_t count;
+    if (!model_ref_is_name(alias))
+        return weir_fail(err, WEIR_INVALID,
+                         "'%.*s' is no name (letters, digits and . _ / : -, @revision)",
+                         STR_ARG(alias));
+    if (find(m, alias) != NULL)
+        return weir_fail(err, WEIR_INVALID, "'%.*s' is the name of a model", STR_ARG(alias));
+    for (size_t i = 0; i < m->count; i++) {
+        const struct serve_model *const other = &m->items[i];
+        if (other == of || other->options.alias == NULL ||
+            !split(other->options.alias, others, &count))
+            continue;
+        for (size_t k = 0; k < count; k++) {
+            if (str_eq(alias, others[k]))
+                return weir_fail(err, WEIR_INVALID, "'%.*s' is an alias of '%s' too",
+                                 STR_ARG(alias), other->name);
+        }
+    }
+    return WEIR_OK;
+}
+
+static enum weir_code write_order(const struct serve_models *m, struct serve_model *model,
+                                  struct weir_error *err)
+{
+    const struct model_options *const o = &model->options;
+    struct str aliases[LIST_MOST], capabilities[LIST_MOST];
+    size_t aliases_count = 0, capabilities_count = 0;
+    const char *const where = model->section != NULL ? model->section->origin : "--model";
+    if (!split(o->alias != NULL ? o->alias : "", aliases, &aliases_count) ||
+        !split(o->capability != NULL ? o->capability : "", capabilities, &capabilities_count))
+        return weir_fail(err, WEIR_INVALID,
+                         "%s: alias and capability are lists with commas, of at most %d", where,
+                         LIST_MOST);
+    for (size_t i = 0; i < aliases_count; i++) {
+        if (check_alias(m, model, aliases[i], err) != WEIR_OK)
+            return weir_wrap(err, "%s: alias", where);
+    }
+    for (size_t i = 0; i < capabilities_count; i++) {
+        if (check_capability(capabilities[i], err) != WEIR_OK)
+            return weir_wrap(err, "%s: capability", where);
+    }
+    const struct option_value *const priority = &model->values.values[ROW_PRIORITY];
+    const struct body_model body = {
+        .name = model->name,
+        .path = model->path,
+        .max_workers = o->max_workers,
+        .min_workers = o->min_workers,
+        .idle_ms = o->idle_ms,
+        .idle_label_ms = o->idle_label_ms,
+        .slots = o->slots > 0 ? o->slots : -1,
+        .context = o->context > 0 ? o->context : -1,
+        .aliases = aliases,
+        .aliases_count = aliases_count,
+        .capabilities = capabilities,
+        .capabilities_count = capabilities_count,
+        .priority = priority->source != OPTION_FROM_DEFAULT ? priority->text : NULL,
+        .pin = o->pin,
+        .preload = o->preload,
+    };
+    buffer_init(&model->order, ORDER_MAX);
+    body_register(&model->order, &body, false);
+    return model->order.failed ? weir_fail(err, WEIR_INVALID,
+                                           "%s: the settings of '%s' are over "
+                                           "%d KiB",
+                                           where, model->name, (int)(ORDER_MAX / KiB))
+                               : WEIR_OK;
+}
+
+enum weir_code serve_models_read(struct serve_models *m, const struct options *o,
+                                 const struct serve_options *options, const struct config *file,
+                                 struct weir_error *err)
+{
+    *m = (struct serve_models){ 0 };
+    m->items = mem_new(options->models.count + file->models_count + 1, sizeof(*m->items));
+    const struct option_list *const origins = &options_value(o, "model")->origins;
+    enum weir_code code = WEIR_OK;
+    for (size_t i = 0; i < options->models.count && code == WEIR_OK; i++) {
+        code = add_flag(m, options->models.items[i], origins->items[i], err);
+        if (code != WEIR_OK)
+            options_wrap(o, "model", i, err);
+    }
+    for (size_t i = 0; i < file->models_count && code == WEIR_OK; i++)
+        code = add_section(m, &file->models[i], err);
+    if (code == WEIR_OK)
+        code = read_folder(m, o, options, err);
+    for (size_t i = 0; i < m->count && code == WEIR_OK; i++)
+        code = read_values(&m->items[i], options, err);
+    for (size_t i = 0; i < m->count && code == WEIR_OK; i++) {
+        const struct serve_model *const model = &m->items[i];
+        if (model->path == NULL)
+            code = weir_fail(err, WEIR_INVALID, "%s: [model %s] has no path, and %s%s has no '%s'",
+                             model->section->origin, model->name, m->folder != NULL ? "" : "no ",
+                             m->folder != NULL ? m->folder : "folder of models", model->name);
+        else
+            code = write_order(m, &m->items[i], err);
+    }
+    return code;
+}
+
+void serve_models_finish(struct serve_models *m)
+{
+    for (size_t i = 0; i < m->count; i++) {
+        mem_free(m->items[i].name);
+        mem_free(m->items[i].path);
+        options_finish(&m->items[i].values);
+        buffer_finish(&m->items[i].order);
+    }
+    mem_free(m->items);
+    mem_free(m->folder);
+    *m = (struct serve_models){ 0 };
+}
+
+void serve_models_print(const struct serve_models *m, struct buffer *out)
+{
+    for (size_t i = 0; i < m->count; i++) {
+        const struct serve_model *const model = &m->items[i];
+        buffer_printf(out, "\n[model %s]\npath = %s  (%s)\n", model->name, model->path,
+                      model->path_origin);
+        struct buffer lines;
+        buffer_init(&lines, MiB);
+        options_print(&model->values, &lines);
+        struct str head, rest;
+        str_cut(buffer_view(&lines), '\n', &head, &rest); /* without the row of the path */
+        buffer_str(out, rest);
+        buffer_finish(&lines);
+    }
+}

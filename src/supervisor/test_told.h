@@ -1,0 +1,32 @@
+/* test_told.h — for the tests beside it: what the pool says besides its workers' states. */
+#ifndef SUPERVISOR_TEST_TOLD_H
+#define SUPERVISOR_TEST_TOLD_H
+
+#include "base/check.h"
+#include "supervisor/supervisor.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct test_told {
+    char news[8192];            /* decisions and what else happened, "kind model: reason" a line */
+    struct learned learned[16]; /* what was to be kept, in order */
+    size_t learned_count;
+};
+
+static inline void test_hear(struct test_told *told, const struct pool_event *e)
+{
+    const size_t used = strlen(told->news);
+    if (strcmp(e->kind, "state") != 0)
+        snprintf(told->news + used, sizeof told->news - used, "%s %s: %s\n", e->kind,
+                 e->model != NULL ? e->model : "-", e->reason != NULL ? e->reason : "");
+}
+
+static inline void test_on_learned(void *context, const struct learned *row)
+{
+    struct test_told *told = context;
+    CHECK(told->learned_count < sizeof told->learned / sizeof told->learned[0]);
+    told->learned[told->learned_count++] = *row;
+}
+
+#endif

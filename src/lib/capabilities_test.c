@@ -283,6 +283,7 @@ static void expect_good(const struct row *r, const struct seen *s)
 
 /* ---- the tests ---- */
 
+/* F002 */
 static void the_first_request_ever_starts_a_worker_and_is_answered(void **state)
 {
     (void)state;
@@ -296,6 +297,7 @@ static void the_first_request_ever_starts_a_worker_and_is_answered(void **state)
     }
 }
 
+/* F102 */
 static void several_answers_come_in_order(void **state)
 {
     (void)state;
@@ -391,7 +393,7 @@ static void what_ends_two_workers_is_quarantined(void **state)
     }
 }
 
-/* What has begun is not begun anew. */
+/* F097: what has begun is not begun anew, and does not end well. */
 static void a_crash_within_a_stream_is_told(void **state)
 {
     (void)state;
@@ -407,6 +409,7 @@ static void a_crash_within_a_stream_is_told(void **state)
     }
 }
 
+/* F099 */
 static void a_failing_model_says_why_and_goes_on(void **state)
 {
     (void)state;
@@ -424,6 +427,7 @@ static void a_failing_model_says_why_and_goes_on(void **state)
     }
 }
 
+/* F098 */
 static void a_text_that_was_cut_says_so(void **state)
 {
     (void)state;

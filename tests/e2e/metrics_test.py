@@ -200,7 +200,7 @@ def test_busy_gauges(serve):
 
 
 def test_counters_match_a_session(serve):
-    """A scripted session with known totals."""
+    """A scripted session with known totals (F095)."""
     server = serve({"m": FAKE + "?load=200ms&script=yes", "bad": FAKE + "?load_fail=no", "idle": FAKE},
                    "--max-workers", "1", "--limit", "queue_jobs=2")
     fresh = page(server)

@@ -13,6 +13,7 @@ void *mem_try(size_t count, size_t size);               /* NULL on overflow or o
 void *mem_try_aligned(size_t bytes, size_t alignment);  /* zeroed; released by mem_free */
 void *mem_resize(void *old, size_t count, size_t size); /* like realloc; NULL leaves old alone */
 char *mem_copy_text(const char *data, size_t len);      /* NUL-terminated copy, never NULL */
-void mem_free(void *pointer);                           /* NULL is fine */
+size_t mem_in_use(void);      /* bytes that the whole program holds of the allocator */
+void mem_free(void *pointer); /* NULL is fine */
 
 #endif

@@ -1,5 +1,6 @@
 /* weir_metrics.c — GET /metrics: the pool's numbers, the server's own, and the process's. */
 #include "base/error.h"
+#include "base/mem.h"
 #include "base/size.h"
 #include "server/exchange.h"
 #include "server/http_stats.h"
@@ -38,6 +39,8 @@ static void write_process(struct buffer *out, const struct server *s)
     if (uv_resident_set_memory(&resident) == 0)
         write_one(out, "process_resident_memory_bytes", "Resident memory of the server itself.",
                   (double)resident);
+    write_one(out, "process_allocated_bytes", "Bytes that the server holds of its allocator.",
+              (double)mem_in_use());
     if (files > 0)
         write_one(out, "process_open_fds", "Open file descriptors of the server itself.",
                   (double)files);

@@ -330,7 +330,7 @@ def test_chaos(serve, tmp_path, minilm):
         time.sleep(3 * SLOW)
         clients.end()
         quiet(server)
-    start = {"fds": descriptors(server), "bytes": counters(server, "weir_process_allocated_bytes")[""]}
+    start = {"fds": descriptors(server), "bytes": counters(server, "process_allocated_bytes")[""]}
 
     clients = Clients(server, list(models))
     chaos, sampler = Chaos(server, machine, cache, config), Sampler(server)
@@ -353,6 +353,6 @@ def test_chaos(serve, tmp_path, minilm):
     accepted = counters(server, "weir_accepted_total")[""]
     ended = sum(counters(server, "weir_requests_total").values())
     assert accepted == ended, (accepted, ended)
-    end = {"fds": descriptors(server), "bytes": counters(server, "weir_process_allocated_bytes")[""]}
+    end = {"fds": descriptors(server), "bytes": counters(server, "process_allocated_bytes")[""]}
     assert end["fds"] <= start["fds"], (start, end)
     assert end["bytes"] - start["bytes"] < 256 * 1024, (start, end)

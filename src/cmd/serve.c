@@ -251,6 +251,9 @@ static int run_server(const struct verb *verb, struct serving *s)
         .allow_hosts_count = options->allow_hosts.count,
         .allow_origins = options->allow_origins.items,
         .allow_origins_count = options->allow_origins.count,
+        .allow_image_urls = options->allow_image_urls,
+        .image_roots = options->image_roots.items,
+        .image_roots_count = options->image_roots.count,
         .log = &s->log,
     };
     if (server_create(&s->loop, s->pool, &server, &s->server, &err) != WEIR_OK) {

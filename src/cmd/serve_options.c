@@ -57,6 +57,12 @@ const struct option serve_options_table[SERVE_OPTIONS_COUNT] = {
     OPTION(.name = "allow-origin", .type = OPTION_LIST, .offset = AT(allow_origins),
            .argument = "URL", .environment = "WEIR_ALLOW_ORIGIN",
            .help = "Origin whose web pages may send requests, besides those of this machine."),
+    OPTION(.name = "allow-image-urls", .type = OPTION_FLAG, .offset = AT(allow_image_urls),
+           .environment = "WEIR_ALLOW_IMAGE_URLS",
+           .help = "Fetch images that requests name by URL, from public addresses only."),
+    OPTION(.name = "image-root", .type = OPTION_LIST, .offset = AT(image_roots), .argument = "DIR",
+           .environment = "WEIR_IMAGE_ROOT",
+           .help = "Folder whose images requests may name by path."),
     OPTION(.name = "limit", .type = OPTION_LIST, .offset = AT(limits), .argument = "NAME=VALUE",
            .environment = "WEIR_LIMIT_",
            .help =

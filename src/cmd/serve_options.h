@@ -16,15 +16,16 @@
 
 struct serve_options {
     const char *config, *models_folder;
-    struct option_list listen, models, limits, allow_hosts, allow_origins;
+    struct option_list listen, models, limits, allow_hosts, allow_origins, image_roots;
     struct option_memory memory;
     int64_t threads, max_workers, min_workers, idle_ms, idle_label_ms;
     int log_format; /* 0 text, 1 json */
     int log_level;  /* enum log_level */
+    bool allow_image_urls;
     bool print_config;
 };
 
-#define SERVE_OPTIONS_COUNT 16
+#define SERVE_OPTIONS_COUNT 18
 extern const struct option serve_options_table[SERVE_OPTIONS_COUNT];
 
 struct serve_settings {

@@ -43,6 +43,8 @@ static void test_defaults(void **state)
     assert_int_equal(options.max_workers, 4);
     assert_int_equal(options.log_level, LOG_INFO);
     assert_int_equal(s.drain_ms, 5000);
+    assert_false(options.allow_image_urls);
+    assert_int_equal(options.image_roots.count, 0);
     serve_settings_finish(&s);
     options_finish(&o);
 }

@@ -259,6 +259,8 @@ static void on_written(uv_write_t *request, int status)
         connection_drop(c);
     else if (c->state == FLUSH && connection_unsent(c) == 0)
         flushed(c);
+    else if (c->state == BUSY && connection_unsent(c) == 0)
+        exchange_drained(c->exchange);
 }
 
 /* Watches that unsent bytes get fewer; bytes of a body are watched by the same timer, earlier. */

@@ -240,14 +240,26 @@ void exchange_reply_json(struct exchange *x, int status, struct buffer *body)
     exchange_reply(x, status, "application/json", body);
 }
 
+static void fail_stream(struct exchange *x, const struct weir_error *err, const char *param)
+{
+    struct buffer event;
+    buffer_init(&event, 16 * 1024);
+    buffer_text(&event, "data: ");
+    http_reply_error(&event, err, param);
+    buffer_text(&event, "\n\n");
+    if (exchange_stream_write(x, buffer_view(&event)))
+        exchange_stream_end(x);
+    buffer_finish(&event);
+}
+
 void exchange_fail(struct exchange *x, const struct weir_error *err, const char *param)
 {
     struct buffer body;
     int status = error_http_status(err->code);
     if (status >= 500)
         x->problem = arena_str(&x->arena, str_of(err->text)).data;
-    if (x->is_streaming) { /* the head is out: the client learns by the end coming early */
-        connection_drop(x->connection);
+    if (x->is_streaming) { /* the head with its status is out */
+        fail_stream(x, err, param);
         return;
     }
     buffer_init(&body, 16 * 1024);
@@ -285,7 +297,7 @@ bool exchange_stream_write(struct exchange *x, struct str piece)
     connection_send(x->connection, &out);
     buffer_finish(&out);
     size_t unsent = connection_unsent(x->connection);
-    if (unsent <= (size_t)s->limits.unsent_bytes)
+    if (x->has_credit || unsent <= (size_t)s->limits.unsent_bytes)
         return true;
     log_write(&s->log, LOG_WARN, "http", "client %s dropped: %zu bytes unsent, unsent_bytes=%lld",
               connection_peer(x->connection), unsent, (long long)s->limits.unsent_bytes);
@@ -305,12 +317,42 @@ void exchange_stream_end(struct exchange *x)
 
 /* --- the pool --------------------------------------------------------------------------------- */
 
+void exchange_drained(struct exchange *x)
+{
+    if (x->owed_events == 0 || x->job == 0)
+        return;
+    weir_credit(x->server->pool, x->job, x->owed_events, x->owed_bytes);
+    x->owed_events = 0;
+    x->owed_bytes = 0;
+}
+
 static void on_output(void *context, uint64_t id, const struct weir_output *output)
 {
     struct exchange *x = context;
     (void)id;
     if (x->connection)
         x->calls->output(x, output);
+    if (x->connection == NULL || !x->has_credit) /* the route may have lost the client */
+        return;
+    x->owed_events++;
+    x->owed_bytes += output->bytes + output->image_bytes;
+    if (connection_unsent(x->connection) == 0)
+        exchange_drained(x);
+}
+
+static void on_progress(void *context, uint64_t id, uint32_t step, uint32_t steps)
+{
+    struct exchange *x = context;
+    (void)id;
+    if (x->connection && x->calls->progress)
+        x->calls->progress(x, step, steps);
+}
+
+/* An error of the pool, which knows inputs but not what the route calls them. */
+static void fail_by_pool(struct exchange *x, const struct weir_error *err)
+{
+    bool is_of_input = err->index >= 0 || err->code == WEIR_CONTEXT_LENGTH;
+    exchange_fail(x, err, is_of_input ? x->input_param : NULL);
 }
 
 static void take_usage(struct exchange *x, const struct weir_end *end)
@@ -334,13 +376,14 @@ static void on_end(void *context, uint64_t id, const struct weir_end *end)
     if (x->connection && end->error.code == WEIR_OK)
         x->calls->ended(x, end);
     else if (x->connection)
-        exchange_fail(x, &end->error, NULL);
+        fail_by_pool(x, &end->error);
     exchange_release(x);
 }
 
 static const struct weir_callbacks pool_callbacks = {
     .size = sizeof(struct weir_callbacks),
     .on_output = on_output,
+    .on_progress = on_progress,
     .on_end = on_end,
 };
 
@@ -366,9 +409,10 @@ bool exchange_submit(struct exchange *x, struct weir_request *request,
     request->context = x;
     x->calls = calls;
     x->model = mem_copy_text(request->model, strlen(request->model));
+    x->has_credit = (request->flags & WEIR_FLAG_OWN_CREDIT) != 0;
     x->job = weir_submit(x->server->pool, request, &err);
     if (x->job == 0) {
-        exchange_fail(x, &err, NULL);
+        fail_by_pool(x, &err);
         return false;
     }
     exchange_hold(x);

@@ -33,7 +33,8 @@ struct server;
 /* A route's side of a request in the pool. Neither is called after the client has left. */
 struct exchange_calls {
     void (*output)(struct exchange *x, const struct weir_output *output); /* never answers */
-    void (*ended)(struct exchange *x, const struct weir_end *end); /* succeeded: answer now */
+    void (*ended)(struct exchange *x, const struct weir_end *end);       /* succeeded: answer now */
+    void (*progress)(struct exchange *x, uint32_t step, uint32_t steps); /* optional */
 };
 
 /* What the pool says of a request at its end. */
@@ -54,6 +55,7 @@ struct exchange {
     struct json_value *json; /* of the body, once read by json_body */
     void *state;             /* the route's own */
     char *model;             /* the name that the pool was asked for, NULL: it was not */
+    const char *input_param; /* the field that an error about an input names; NULL: "input" */
     void (*over)(
         struct exchange *x); /* optional: the connection is done with it, answered or not */
     char id[EXCHANGE_ID_MAX + 1];
@@ -70,6 +72,9 @@ struct exchange {
     unsigned holds;
     bool is_head_only;
     bool is_streaming;
+    bool has_credit;      /* the pool may send as much as the client takes, and no more */
+    uint32_t owed_events; /* credit that goes back to the pool once the socket has taken all */
+    uint64_t owed_bytes;
     bool is_chunked;
     bool keep_alive;
 };
@@ -81,25 +86,30 @@ bool exchange_admit(struct exchange *x); /* by Host, Origin and path; false: it 
 void exchange_take_body(struct exchange *x, struct str piece);
 void exchange_begin(struct exchange *x);
 void exchange_abandon(struct exchange *x); /* the client has left */
+void exchange_drained(struct exchange *x); /* the socket has taken everything that was sent */
 
 /* --- for routes --- */
 void exchange_field(struct exchange *x, const char *name, struct str value); /* before the answer */
 /* Answers with the bytes of `body`, which is empty afterwards. A failed buffer becomes an error. */
 void exchange_reply(struct exchange *x, int status, const char *content_type, struct buffer *body);
 void exchange_reply_json(struct exchange *x, int status, struct buffer *body);
-/* `param` names the field at fault, or NULL. */
+/* `param` names the field at fault, or NULL. Within a stream it is an event of its own, the last
+ * one, behind which nothing says that all went well. */
 void exchange_fail(struct exchange *x, const struct weir_error *err, const char *param);
 
 /* An answer in pieces: begin, any number of writes, end. */
 void exchange_stream_begin(struct exchange *x, const char *content_type);
-/* False: the client does not read (more than unsent_bytes wait), and has been dropped. */
+/* False: the client does not read (more than unsent_bytes wait), and has been dropped. A stream
+ * with credit is not dropped for that: what waits is bounded by its credit, and how long by
+ * client_stall_ms. */
 bool exchange_stream_write(struct exchange *x, struct str piece);
 void exchange_stream_end(struct exchange *x);
 
 /* From the field deadline_ms, else the header x-weir-deadline-ms, else 0. */
 int64_t exchange_deadline(const struct exchange *x, struct json_fields *fields);
 /* Submits with this exchange's id, client and callbacks filled in. Body and JSON are freed.
- * False: it was refused, which has been answered. */
+ * False: it was refused, which has been answered. With WEIR_FLAG_OWN_CREDIT each output's credit
+ * goes back to the pool when the socket has taken what the route wrote for it. */
 bool exchange_submit(struct exchange *x, struct weir_request *request,
                      const struct exchange_calls *calls);
 

@@ -67,6 +67,24 @@ int64_t json_fields_integer(struct json_fields *f, const char *name, int64_t lea
     return absent;
 }
 
+double json_fields_number(struct json_fields *f, const char *name, double least, double most,
+                          double absent)
+{
+    const struct json_value *v = json_fields_ok(f) ? json_read_field(f->object, name) : NULL;
+    enum json_kind kind = json_read_kind(v);
+    if (v == NULL)
+        return absent;
+    if (kind != JSON_IS_INTEGER && kind != JSON_IS_REAL) {
+        json_fields_fail(f, name, "'%s' must be a number, not %s", name, json_read_kind_name(v));
+        return absent;
+    }
+    double number = json_read_number(v);
+    if (number >= least && number <= most)
+        return number;
+    json_fields_fail(f, name, "'%s' must be from %g to %g, not %g", name, least, most, number);
+    return absent;
+}
+
 const char *json_fields_model(struct json_fields *f)
 {
     struct str name = json_fields_text(f, "model", (struct str){ NULL, 0 });

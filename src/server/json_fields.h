@@ -28,6 +28,9 @@ struct str json_fields_text(struct json_fields *f, const char *name, struct str 
 bool json_fields_bool(struct json_fields *f, const char *name, bool absent);
 int64_t json_fields_integer(struct json_fields *f, const char *name, int64_t least, int64_t most,
                             int64_t absent);
+/* A number, with or without a fraction. */
+double json_fields_number(struct json_fields *f, const char *name, double least, double most,
+                          double absent);
 /* The name of a model, as a C string in the tree; NULL after a problem. Required. */
 const char *json_fields_model(struct json_fields *f);
 

@@ -34,17 +34,33 @@ static const char *text_of(const struct json_value *v)
     return json_read_kind(v) == JSON_IS_TEXT ? json_read_text(v).data : NULL;
 }
 
+static const struct json_value *array_or_null(const struct json_value *v)
+{
+    return json_read_kind(v) == JSON_IS_ARRAY ? v : NULL;
+}
+
+static bool holds(const struct json_value *names, const char *wanted)
+{
+    size_t count = names ? json_read_count(names) : 0;
+    for (size_t i = 0; i < count; i++) {
+        const char *name = text_of(json_read_item(names, i));
+        if (name && strcmp(name, wanted) == 0)
+            return true;
+    }
+    return false;
+}
+
 struct model models_at(const struct models *m, size_t index)
 {
     const struct json_value *row = json_read_item(m->list, index);
     const struct json_value *inspected = json_read_field(row, "inspected");
-    const struct json_value *capabilities = json_read_field(row, "capabilities");
     const char *name = text_of(json_read_field(row, "name"));
     return (struct model){
         .name = name ? name : "",
         .problem = text_of(json_read_field(row, "problem")),
         .is_inspected = json_read_kind(inspected) == JSON_IS_BOOL && json_read_bool(inspected),
-        .capabilities = json_read_kind(capabilities) == JSON_IS_ARRAY ? capabilities : NULL,
+        .capabilities = array_or_null(json_read_field(row, "capabilities")),
+        .aliases = array_or_null(json_read_field(row, "aliases")),
     };
 }
 
@@ -52,7 +68,7 @@ bool models_find(const struct models *m, const char *name, struct model *out)
 {
     for (size_t i = 0; i < m->count; i++) {
         struct model one = models_at(m, i);
-        if (strcmp(one.name, name) == 0) {
+        if (strcmp(one.name, name) == 0 || holds(one.aliases, name)) {
             *out = one;
             return true;
         }
@@ -62,11 +78,5 @@ bool models_find(const struct models *m, const char *name, struct model *out)
 
 bool models_can(const struct model *model, enum weir_capability capability)
 {
-    size_t count = model->capabilities ? json_read_count(model->capabilities) : 0;
-    for (size_t i = 0; i < count; i++) {
-        const char *name = text_of(json_read_item(model->capabilities, i));
-        if (name && strcmp(name, weir_capability_name(capability)) == 0)
-            return true;
-    }
-    return false;
+    return holds(model->capabilities, weir_capability_name(capability));
 }

@@ -24,12 +24,14 @@ struct model {
     const char *problem; /* NULL: none */
     bool is_inspected;
     const struct json_value *capabilities; /* an array of names, or NULL */
+    const struct json_value *aliases;      /* likewise */
 };
 
 enum weir_code models_read(struct weir *pool, struct models *out, struct weir_error *err);
 void models_finish(struct models *m);
 /* Borrowed until models_finish. */
 struct model models_at(const struct models *m, size_t index);
+/* By its name or an alias. */
 bool models_find(const struct models *m, const char *name, struct model *out);
 bool models_can(const struct model *model, enum weir_capability capability);
 

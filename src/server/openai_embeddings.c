@@ -4,6 +4,7 @@
 #include "base/jsonw.h"
 #include "base/size.h"
 #include "server/exchange.h"
+#include "server/images.h"
 #include "server/inputs.h"
 #include "server/json_body.h"
 #include "server/json_fields.h"
@@ -11,7 +12,7 @@
 #include "server/routes.h"
 #include "server/server_state.h"
 
-#include <string.h>
+#include <stdio.h>
 
 /* 2048 vectors of 4096 numbers in decimal are about 100 MiB. */
 #define REPLY_BYTES_MAX ((size_t)(1024 * MiB))
@@ -20,6 +21,9 @@ struct embeddings {
     const char *model;
     bool is_base64;
     struct buffer reply;
+    struct weir_embed embed;
+    struct weir_request request;
+    struct images images; /* none for an embedding of texts */
 };
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
@@ -90,6 +94,7 @@ static void on_ended(struct exchange *x, const struct weir_end *end)
 static void on_over(struct exchange *x)
 {
     struct embeddings *e = x->state;
+    images_cancel(&e->images);
     buffer_finish(&e->reply);
 }
 
@@ -106,35 +111,90 @@ static bool read_encoding(struct json_fields *f)
     return is_base64;
 }
 
+/* Images are objects, and in a request that says so also texts. */
+static bool holds_images(struct json_fields *f)
+{
+    struct str modality = json_fields_text(f, "modality", STR("text"));
+    const struct json_value *v = json_fields_ok(f) ? json_read_field(f->object, "input") : NULL;
+    if (json_read_kind(v) == JSON_IS_ARRAY && json_read_count(v) > 0)
+        v = json_read_item(v, 0);
+    if (!str_eq(modality, STR("image")) && !str_eq(modality, STR("text")))
+        json_fields_fail(f, "modality", "'modality' must be 'text' or 'image', not '%.*s'",
+                         (int)(modality.len < 40 ? modality.len : 40), modality.data);
+    return json_fields_ok(f) &&
+           (json_read_kind(v) == JSON_IS_OBJECT || (v && str_eq(modality, STR("image"))));
+}
+
+/* {"image"}, {"type":"image_url","image_url"}, {"path"}, or what images.h takes for an image. */
+static const struct weir_input *read_images(struct exchange *x, struct json_fields *f,
+                                            size_t *count)
+{
+    struct embeddings *e = x->state;
+    const struct json_value *list = json_read_field(f->object, "input");
+    bool is_array = json_read_kind(list) == JSON_IS_ARRAY;
+    *count = is_array ? json_read_count(list) : 1;
+    int64_t limit = x->server->limits.images;
+    if (*count == 0 || *count > (size_t)limit) {
+        json_fields_fail(f, "input", "'input' has %zu images, the limit images is %lld", *count,
+                         (long long)limit);
+        return NULL;
+    }
+    struct weir_input *inputs = arena_try(&x->arena, *count, sizeof(*inputs));
+    if (inputs == NULL)
+        json_fields_fail(f, "input", "there is no memory for %zu images", *count);
+    for (size_t i = 0; i < *count && json_fields_ok(f); i++) {
+        const struct json_value *item = is_array ? json_read_item(list, i) : list;
+        const struct json_value *image = json_read_field(item, "image");
+        char where[48];
+        snprintf(where, sizeof(where), "'input[%zu]'", i);
+        if (image == NULL)
+            image = json_read_field(item, "image_url");
+        if (!images_add(&e->images, f, image ? image : item, where, &inputs[i]))
+            f->problem.index = (int32_t)i;
+    }
+    return inputs;
+}
+
+static void on_images(struct exchange *x)
+{
+    struct embeddings *e = x->state;
+    struct weir_error err;
+    if (images_late(&e->images, &e->request, &err))
+        exchange_fail(x, &err, NULL);
+    else
+        exchange_submit(x, &e->request, &calls);
+}
+
 static void on_json(struct exchange *x)
 {
     struct json_fields f = json_fields_of(x->json);
     const struct inputs_rules rules = { .name = "input",
                                         .count_max = x->server->limits.inputs,
                                         .takes_ids = true };
-    struct weir_embed embed = { .size = sizeof(embed) };
     struct embeddings *e = arena_try(&x->arena, 1, sizeof(*e));
     CHECK(e != NULL);
-    const char *model = json_fields_model(&f);
-    e->model = model ? arena_str(&x->arena, str_of(model)).data : NULL;
-    CHECK(model == NULL || e->model != NULL); /* the inputs, which may fill the arena, come later */
-    embed.inputs = inputs_read(&f, &rules, &x->arena, &embed.count);
-    embed.truncate = json_fields_bool(&f, "truncate", false);
-    embed.dimensions = (uint32_t)json_fields_integer(&f, "dimensions", 1, UINT32_MAX, 0);
-    json_fields_text(&f, "user", STR("")); /* of the right type, and of no meaning here */
-    e->is_base64 = read_encoding(&f);
-    struct weir_request request = {
-        .capability = WEIR_TEXT_EMBEDDING, .operation = WEIR_EMBED, .model = model, .input = &embed
-    };
-    request_fields_read(x, &f, &request);
-    if (!json_fields_ok(&f)) {
-        exchange_fail(x, &f.problem, f.param);
-        return;
-    }
+    *e = (struct embeddings){ .embed = { .size = sizeof(e->embed) } };
     buffer_init(&e->reply, REPLY_BYTES_MAX);
+    images_init(&e->images, x, "input");
     x->state = e;
     x->over = on_over;
-    exchange_submit(x, &request, &calls);
+    request_fields_read(x, &f, &e->request);
+    const char *model = e->request.model;
+    e->model = model ? arena_str(&x->arena, str_of(model)).data : NULL;
+    CHECK(model == NULL || e->model != NULL); /* the inputs, which may fill the arena, come later */
+    bool has_images = holds_images(&f);
+    e->embed.inputs = has_images ? read_images(x, &f, &e->embed.count)
+                                 : inputs_read(&f, &rules, &x->arena, &e->embed.count);
+    e->embed.truncate = json_fields_bool(&f, "truncate", false);
+    e->embed.dimensions = (uint32_t)json_fields_integer(&f, "dimensions", 1, UINT32_MAX, 0);
+    e->is_base64 = read_encoding(&f);
+    e->request.capability = has_images ? WEIR_IMAGE_EMBEDDING : WEIR_TEXT_EMBEDDING;
+    e->request.operation = WEIR_EMBED;
+    e->request.input = &e->embed;
+    if (json_fields_ok(&f))
+        images_load(&e->images, on_images);
+    else
+        exchange_fail(x, &f.problem, f.param);
 }
 
 void openai_embeddings_begin(struct exchange *x)

@@ -9,29 +9,32 @@
 #include <string.h>
 
 static const struct route routes[] = {
-    {"POST",    "/v1/embeddings",      openai_embeddings_begin   },
-    { "GET",    "/v1/models",          openai_models_begin       },
-    { "GET",    "/v1/models/",         openai_models_one_begin   },
-    { "GET",    "/health/live",        health_live_begin         },
-    { "GET",    "/health/ready",       health_ready_begin        },
-    { "GET",    "/weir/v1/status",     weir_status_begin         },
-    { "GET",    "/weir/v1/events",     weir_events_begin         },
-    { "POST",   "/weir/v1/tokenize",   weir_tokenize_begin       },
-    { "POST",   "/weir/v1/detokenize", weir_detokenize_begin     },
-    { "POST",   "/weir/v1/load",       weir_load_begin           },
-    { "POST",   "/weir/v1/unload",     weir_unload_begin         },
-    { "POST",   "/weir/v1/pin",        weir_pin_begin            },
-    { "POST",   "/weir/v1/unpin",      weir_unpin_begin          },
-    { "GET",    "/weir/v1/plan",       weir_plan_begin           },
-    { "GET",    "/weir/v1/requests",   weir_requests_begin       },
-    { "GET",    "/weir/v1/requests/",  weir_requests_one_begin   },
-    { "DELETE", "/weir/v1/requests/",  weir_requests_cancel_begin},
-    { "GET",    "/metrics",            weir_metrics_begin        },
+    {"POST",    "/v1/embeddings",         openai_embeddings_begin   },
+    { "GET",    "/v1/models",             openai_models_begin       },
+    { "GET",    "/v1/models/",            openai_models_one_begin   },
+    { "GET",    "/health/live",           health_live_begin         },
+    { "GET",    "/health/ready",          health_ready_begin        },
+    { "GET",    "/weir/v1/status",        weir_status_begin         },
+    { "GET",    "/weir/v1/events",        weir_events_begin         },
+    { "POST",   "/weir/v1/tokenize",      weir_tokenize_begin       },
+    { "POST",   "/weir/v1/detokenize",    weir_detokenize_begin     },
+    { "POST",   "/weir/v1/load",          weir_load_begin           },
+    { "POST",   "/weir/v1/unload",        weir_unload_begin         },
+    { "POST",   "/weir/v1/pin",           weir_pin_begin            },
+    { "POST",   "/weir/v1/unpin",         weir_unpin_begin          },
+    { "GET",    "/weir/v1/plan",          weir_plan_begin           },
+    { "GET",    "/weir/v1/requests",      weir_requests_begin       },
+    { "GET",    "/weir/v1/requests/",     weir_requests_one_begin   },
+    { "DELETE", "/weir/v1/requests/",     weir_requests_cancel_begin},
+    { "GET",    "/metrics",               weir_metrics_begin        },
+    { "POST",   "/v1/chat/completions",   openai_chat_begin         },
+    { "POST",   "/v1/images/generations", openai_images_begin       },
 };
 
 /* What a browser may send: what the official clients send, and our own. */
 static const char allowed_headers[] =
-    "authorization, content-type, accept, x-request-id, x-weir-deadline-ms, openai-organization, "
+    "authorization, content-type, accept, x-request-id, x-weir-deadline-ms, "
+    "x-weir-priority, openai-organization, "
     "openai-project, openai-beta, x-stainless-lang, x-stainless-package-version, x-stainless-os, "
     "x-stainless-arch, x-stainless-retry-count, x-stainless-runtime, "
     "x-stainless-runtime-version, x-stainless-async, x-stainless-helper-method, "

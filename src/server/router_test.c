@@ -91,6 +91,8 @@ static void allowed_methods_are_listed(void **state)
 {
     (void)state;
     assert_allows("/v1/embeddings", "POST, OPTIONS");
+    assert_allows("/v1/chat/completions", "POST, OPTIONS");
+    assert_allows("/v1/images/generations", "POST, OPTIONS");
     assert_allows("/v1/models", "GET, HEAD, OPTIONS");
     assert_allows("/v1/models/a/b", "GET, HEAD, OPTIONS");
     assert_allows("/weir/v1/requests/a", "GET, HEAD, DELETE, OPTIONS");

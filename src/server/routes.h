@@ -6,6 +6,8 @@
 struct exchange;
 
 void openai_embeddings_begin(struct exchange *x);
+void openai_chat_begin(struct exchange *x);
+void openai_images_begin(struct exchange *x);
 void openai_models_begin(struct exchange *x);     /* the list */
 void openai_models_one_begin(struct exchange *x); /* x->rest is the name */
 void health_live_begin(struct exchange *x);

@@ -4,6 +4,8 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "hub/fetch.h"
+#include "hub/rooted_file.h"
 #include "server/connection.h"
 #include "server/http_stats.h"
 #include "server/listener.h"
@@ -92,7 +94,15 @@ enum weir_code server_create(uv_loop_t *loop, struct weir *pool,
                              const struct server_options *options, struct server **out,
                              struct weir_error *err)
 {
+    struct rooted_roots *roots;
+    enum weir_code code =
+        rooted_open(options->image_roots, options->image_roots_count, &roots, err);
+    if (code != WEIR_OK)
+        return code;
+    if (options->allow_image_urls)
+        fetch_prepare();
     struct server *s = mem_new(1, sizeof(*s));
+    s->image_roots = roots;
     s->loop = loop;
     s->pool = pool;
     s->limits = limits_or_defaults(options->limits);
@@ -104,11 +114,15 @@ enum weir_code server_create(uv_loop_t *loop, struct weir *pool,
     list_init(&s->readers);
     list_init(&s->unloads);
     s->stats = http_stats_create();
+    list_init(&s->fetches_waiting);
+    s->allow_image_urls = options->allow_image_urls;
+    s->address_is_public = options->address_is_public;
     map_init(&s->exchange_ids);
     int failed = uv_poll_init(loop, &s->pool_poll, weir_fd(pool));
     if (failed) {
         map_finish(&s->exchange_ids);
         http_stats_destroy(s->stats);
+        rooted_close(roots);
         mem_free(s);
         return weir_fail(err, WEIR_INTERNAL, "cannot poll the pool: %s", uv_strerror(failed));
     }
@@ -215,5 +229,6 @@ void server_destroy(struct server *s)
     access_finish(&s->access);
     map_finish(&s->exchange_ids);
     http_stats_destroy(s->stats);
+    rooted_close(s->image_roots);
     mem_free(s);
 }

@@ -17,6 +17,7 @@
 #include <uv.h>
 
 struct server;
+struct sockaddr;
 struct weir;
 
 /* Limits that the server enforces, by the names of spec and documentation. */
@@ -29,7 +30,10 @@ struct weir;
     X(keep_alive_ms,   75000,            "ms that an idle connection stays open")              \
     X(unsent_bytes,    64 * 1024,        "bytes that a slow client may leave unsent")          \
     X(client_stall_ms, 30000,            "ms without progress until a slow client is dropped") \
-    X(inputs,          2048,             "inputs of one embedding request")
+    X(inputs,          2048,             "inputs of one embedding request")                    \
+    X(images,          4,                "images that come with one request")                  \
+    X(image_bytes,     16 * 1024 * 1024, "bytes of such an image, as a file")                  \
+    X(image_fetch_ms,  10000,            "ms for fetching such an image from its URL")
 /* clang-format on */
 
 struct server_limits {
@@ -45,6 +49,10 @@ struct server_options {
     size_t allow_hosts_count;
     const char *const *allow_origins; /* besides loopback origins */
     size_t allow_origins_count;
+    bool allow_image_urls;          /* fetch images from http and https URLs, public ones only */
+    const char *const *image_roots; /* folders whose images a request may name by path */
+    size_t image_roots_count;
+    bool (*address_is_public)(const struct sockaddr *address); /* for tests; NULL: hub/address.h */
     const struct log *log;
 };
 

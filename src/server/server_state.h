@@ -19,6 +19,9 @@
  * callback. */
 #define SERVER_READ_BYTES (64 * 1024)
 
+struct rooted_roots;
+struct sockaddr;
+
 struct server {
     uv_loop_t *loop;
     struct weir *pool;
@@ -38,6 +41,11 @@ struct server {
     uv_timer_t readers_timer;
     uv_timer_t grace_timer;
     int64_t started_s; /* since 1970 */
+    bool allow_image_urls;
+    bool (*address_is_public)(const struct sockaddr *address);
+    struct rooted_roots *image_roots;
+    struct link fetches_waiting; /* of images.c */
+    unsigned fetches_running;
     bool is_draining;
     bool is_closing;
     unsigned handles_open;

@@ -5,6 +5,7 @@
 #include "server/exchange.h"
 #include "server/routes.h"
 #include "server/server_state.h"
+#include "server/sse.h"
 
 #define KEEP_ALIVE_MS 15000
 
@@ -74,9 +75,7 @@ void weir_events_begin(struct exchange *x)
     struct server *s = x->server;
     struct reader *r = arena_try(&x->arena, 1, sizeof(*r));
     CHECK(r != NULL);
-    exchange_field(x, "Cache-Control", STR("no-cache"));
-    exchange_field(x, "X-Accel-Buffering", STR("no"));
-    exchange_stream_begin(x, "text/event-stream");
+    sse_begin(x);
     if (x->is_head_only || s->is_closing) {
         exchange_stream_end(x);
         return;

@@ -1,13 +1,15 @@
 """What each end-to-end test is given: a stated machine, and servers that are checked at its end."""
 
+import importlib
 import os
+import subprocess
 import sys
 
 import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from harness import Server, clean_environment, program, run_weir, state_machine  # noqa: E402
+from harness import ROOT, Server, clean_environment, program, run_weir, state_machine  # noqa: E402
 
 
 def pytest_sessionstart():
@@ -50,3 +52,19 @@ def weir(tmp_path, machine):
                         clean_environment(tmp_path, machine, **environment), input, seconds)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def openai():
+    """The official client library, which is put into the build folder when it is not installed."""
+    folder = os.path.join(ROOT, "build", "python")
+    sys.path.append(folder)
+    try:
+        return importlib.import_module("openai")
+    except ImportError:
+        done = subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--target", folder,
+                               "openai==3.54.0"], capture_output=True, text=True, timeout=300)
+    if done.returncode != 0:
+        pytest.skip("the openai library cannot be had: " + done.stderr[-200:])
+    importlib.invalidate_caches()
+    return importlib.import_module("openai")

@@ -155,6 +155,19 @@ void learned_file_note(struct learned_file *f, const struct learned *row)
     f->changed = true;
 }
 
+/* Those that are not there yet; what cannot be made is said by who writes there. */
+static void make_folders(const char *folder)
+{
+    char *path = mem_copy_text(folder, strlen(folder));
+    for (char *at = path + 1; *path != '\0' && (at = strchr(at, '/')) != NULL; at++) {
+        *at = '\0';
+        (void)mkdir(path, 0700);
+        *at = '/';
+    }
+    (void)mkdir(path, 0700);
+    mem_free(path);
+}
+
 static void write_file(struct learned_file *f)
 {
     struct buffer bytes;
@@ -162,8 +175,7 @@ static void write_file(struct learned_file *f)
     char *path = file_join(f->folder, FILE_NAME);
     buffer_init(&bytes, FILE_BYTES_MAX);
     write_rows(f, &bytes);
-    /* The folder may not be there yet; when it cannot be made, the writing says why. */
-    (void)mkdir(f->folder, 0700);
+    make_folders(f->folder);
     if (file_write_cache(path, bytes.data, bytes.len, &err) == WEIR_OK) {
         f->changed = false;
         f->warned = false;

@@ -198,7 +198,8 @@ static void on_end(struct supervisor *s, struct child *c, struct job *j, const s
         forecast_ran(model, s->now_ms - j->sent_ms);
     job_end(s, j, &m.error);
     if (m.error.code == WEIR_MODEL_FAILED || m.error.code == WEIR_INTERNAL) {
-        model->problem = m.error;
+        if (model->inspection != INSPECTION_FAILED) /* whose answer is why it takes no requests */
+            model->problem = m.error;
         model_failure(s, model);
     } else if (m.error.code == WEIR_OK) {
         model_success(s, model);

@@ -191,7 +191,9 @@ void model_crashed_loading(struct supervisor *s, struct model *m, const char *wh
 
 void model_crashed(struct supervisor *s, struct model *m, const char *what, bool counts)
 {
-    weir_fail(&m->problem, WEIR_WORKER_LOST, "a worker of model '%s' died: %.150s", m->name, what);
+    if (m->inspection != INSPECTION_FAILED) /* whose answer is why it takes no requests */
+        weir_fail(&m->problem, WEIR_WORKER_LOST, "a worker of model '%s' died: %.150s", m->name,
+                  what);
     m->crashes++;
     m->restart_at_ms = s->now_ms + restart_delay(s, m);
     refill_after(m, m->restart_at_ms);

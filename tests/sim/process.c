@@ -7,14 +7,24 @@
 
 #include <string.h>
 
+#define CONTEXT_LEAST 2048 /* tokens: the pool grants no less where a model knows more */
+
 struct process *process_find(struct world_sim *w, uint64_t id)
 {
     return map_get(&w->processes, map_id(&id));
 }
 
+/* For which nobody has to lose his patience with it. */
+static bool is_harmless(enum sim_fault fault)
+{
+    return fault == FAULT_MEASURED_HIGH || fault == FAULT_THRASHES || fault == FAULT_LOAD_SLOW ||
+           fault == FAULT_BYE_IGNORED || fault == FAULT_TERM_IGNORED || fault == FAULT_EXIT_LATE;
+}
+
 void process_fault(struct process *p, enum sim_fault fault)
 {
-    p->world->fault_counts[fault]++;
+    p->sick |= !is_harmless(fault);
+    p->world->faults_count[fault]++;
     events_note(p->world->events, sim_fault_name(fault), p->key, 0);
 }
 
@@ -32,23 +42,83 @@ static void later(struct process *p, int64_t least, int64_t most, event_act *act
     events_add(w->events, sim_between(w, least, most), act, w, p->key, detail);
 }
 
-/* The body is handed over in a block of exactly its size, so that reading past it is seen. */
+/* With one slot and the shortest context: the pool may have to grant less than was planned. */
+uint64_t process_least_bytes(const struct sim_entry *e)
+{
+    return plan_context_bytes(&e->model->plan, 0, 1, SIM_THREADS);
+}
+
+static uint64_t known_bytes(const struct sim_model *m, uint32_t context, uint32_t slots)
+{
+    uint64_t bytes = plan_context_bytes(&m->plan, context, slots, SIM_THREADS);
+    for (size_t i = 0; i < ARRAY_COUNT(m->learned); i++)
+        if (m->learned[i].context == context && m->learned[i].slots == slots &&
+            m->learned[i].context_bytes > bytes)
+            bytes = m->learned[i].context_bytes;
+    return bytes;
+}
+
+uint64_t process_most_bytes(const struct sim_entry *e)
+{
+    return known_bytes(e->model, e->model->plan.tokens_max, e->model->plan.slots);
+}
+
+uint64_t process_shrunk_bytes(const struct sim_entry *e)
+{
+    const struct plan *p = &e->model->plan;
+    return known_bytes(e->model, p->tokens_max < CONTEXT_LEAST ? p->tokens_max : CONTEXT_LEAST,
+                       p->per_slot_bytes > 0 ? 1 : p->slots);
+}
+
+static void needs(struct process *p, uint64_t bytes, uint64_t slack)
+{
+    p->world->needs_bytes += bytes - p->needs_bytes;
+    p->world->slack_bytes += slack - p->slack_bytes;
+    p->needs_bytes = bytes;
+    p->slack_bytes = slack;
+}
+
+/* Half of what was planned; one that grows, a quarter more than that. */
+uint64_t process_private_bytes(const struct process *p)
+{
+    if (p->entry == NULL || !p->greeted)
+        return SIM_BARE / 2;
+    if (p->stage != STAGE_SERVING)
+        return SIM_BARE;
+    return SIM_BARE + (p->grows ? p->planned_bytes / 4 * 5 : p->planned_bytes / 2);
+}
+
+void process_told(struct process *p)
+{
+    const uint64_t used = process_private_bytes(p);
+    if (p->stage == STAGE_SERVING && used > SIM_BARE + SIM_UNCHARGED &&
+        used - SIM_BARE > p->needs_bytes)
+        needs(p, used - SIM_BARE, 0);
+}
+
+/* Under a sanitizer the body is handed over in a block of exactly its size, so that reading past it
+ * is seen. */
 void process_emit(struct process *p, enum frame_type type, uint64_t job, const struct buffer *body)
 {
     if (p->dead)
         return;
     struct world_sim *w = p->world;
     const size_t length = body != NULL ? body->len : 0;
-    uint8_t *copy = mem_new(length > 0 ? length : 1, 1);
-    if (length > 0)
-        memcpy(copy, body->data, length);
+    const uint8_t *bytes = length > 0 ? body->data : (const uint8_t *)"";
+#ifdef WEIR_SANITIZED
+    uint8_t *block = mem_new(length > 0 ? length : 1, 1);
+    memcpy(block, bytes, length);
+    bytes = block;
+#endif
     events_note(w->events, frame_name(type), p->key, length);
     supervisor_clock(w->supervisor, w->events->now_ms);
     supervisor_on_frame(
         w->supervisor, (uint32_t)p->key,
         &(struct frame){
-            .type = (uint8_t)type, .job = job, .body = copy, .length = (uint32_t)length });
-    mem_free(copy);
+            .type = (uint8_t)type, .job = job, .body = bytes, .length = (uint32_t)length });
+#ifdef WEIR_SANITIZED
+    mem_free(block);
+#endif
 }
 
 void process_emit_garbage(struct process *p, uint64_t job)
@@ -62,8 +132,35 @@ void process_emit_garbage(struct process *p, uint64_t job)
     for (int64_t i = type == FRAME_PART ? 0 : sim_between(p->world, 1, 7); i > 0; i--)
         buffer_u8(&body, (uint8_t)rand_u64(&p->world->rng));
     process_fault(p, FAULT_GARBAGE);
+    p->odd = true;
+    p->broke |= type != FRAME_OUTPUT; /* which may by chance announce what can be */
     process_emit(p, type, job, &body);
     buffer_finish(&body);
+}
+
+/* Frames that can be read, but not in this order: more than was announced, an output or an end
+ * within an output, an output larger than any may be. */
+static void emit_disorder(struct process *p, uint64_t job)
+{
+    struct buffer output, part, end;
+    const int64_t what = sim_between(p->world, 0, 3);
+    const uint32_t bytes = what == 3 ? WIRE_PAYLOAD_MAX + 1 : 10;
+    buffer_init(&output, FRAME_BODY_MAX);
+    buffer_init(&part, FRAME_BODY_MAX);
+    buffer_init(&end, FRAME_BODY_MAX);
+    message_output_write(&output, &(struct message_output){ .payload_bytes = bytes });
+    buffer_append(&part, "eleven bytes", 11);
+    message_end_write(&end, &(struct message_end){ .error = { .index = -1 } });
+    process_emit(p, FRAME_OUTPUT, job, &output);
+    if (what == 0)
+        process_emit(p, FRAME_OUTPUT, job, &output);
+    else if (what == 1)
+        process_emit(p, FRAME_PART, job, &part);
+    else if (what == 2)
+        process_emit(p, FRAME_END, job, &end);
+    buffer_finish(&output);
+    buffer_finish(&part);
+    buffer_finish(&end);
 }
 
 void process_emit_illegal(struct process *p, uint64_t job)
@@ -74,12 +171,17 @@ void process_emit_illegal(struct process *p, uint64_t job)
     };
     const size_t at = (size_t)sim_between(p->world, 0, (int64_t)ARRAY_COUNT(types) - 1);
     process_fault(p, FAULT_ILLEGAL);
-    process_emit(p, types[at], types[at] == FRAME_END ? job + 1000000 : job, NULL);
+    p->odd = p->broke = true;
+    if (job != 0 && sim_between(p->world, 0, 1) == 0)
+        emit_disorder(p, job);
+    else
+        process_emit(p, types[at], types[at] == FRAME_END ? job + 1000000 : job, NULL);
 }
 
 void process_stick(struct process *p)
 {
     p->stuck = true;
+    p->stuck_ms = p->world->events->now_ms;
     p->stuck_ticks = (uint64_t)p->world->events->now_ms;
 }
 
@@ -87,7 +189,7 @@ static void act_frame_after_exit(void *context, uint64_t id, uint64_t detail)
 {
     struct world_sim *w = context;
     (void)detail;
-    w->fault_counts[FAULT_FRAME_AFTER_EXIT]++;
+    w->faults_count[FAULT_FRAME_AFTER_EXIT]++;
     supervisor_on_frame(w->supervisor, (uint32_t)id,
                         &(struct frame){ .type = FRAME_LOADED, .body = (const uint8_t *)"" });
 }
@@ -98,13 +200,18 @@ static void act_report(void *context, uint64_t id, uint64_t detail)
     struct process *p = process_find(w, id);
     const bool late = sim_chance(w, 20);
     (void)detail;
-    if (p->model != NULL)
-        p->model->weights_held--;
     map_remove(&w->processes, map_id(&p->key));
+    needs(p, 0, 0);
+    if (p->entry != NULL && --p->entry->processes == 0)
+        w->needs_bytes -= p->entry->model->plan.weights_bytes;
+    if (p->works_count > 0)
+        p->entry->lost_ms = w->events->now_ms;
     events_note(w->events, "exit", id, p->exit_unknown);
     supervisor_clock(w->supervisor, w->events->now_ms);
     supervisor_on_exit(w->supervisor, (uint32_t)id, p->exit_unknown ? "status unknown" : "signal 9",
                        sim_chance(w, 2) ? "the last line of stderr" : NULL);
+    if (p->entry != NULL)
+        world_sim_forget_entry(w, p->entry);
     mem_free(p);
     if (late)
         events_add(w->events, sim_between(w, 0, 6000), act_frame_after_exit, w, id, 0);
@@ -115,6 +222,8 @@ static void act_channel_lost(void *context, uint64_t id, uint64_t detail)
     struct world_sim *w = context;
     (void)detail;
     events_note(w->events, "channel lost", id, 0);
+    if (process_find(w, id) != NULL)
+        process_find(w, id)->channel_lost = true;
     supervisor_clock(w->supervisor, w->events->now_ms);
     supervisor_on_lost(w->supervisor, (uint32_t)id, "its channel was closed");
 }
@@ -169,6 +278,10 @@ static void act_loaded(void *context, uint64_t id, uint64_t detail)
         return;
     p->stage = STAGE_SERVING;
     p->grows = draws(p, 15, FAULT_MEASURED_HIGH);
+    p->thrashes = draws(p, 15, FAULT_THRASHES);
+    p->quiet_ms = p->ready_ms = p->world->events->now_ms;
+    if (p->state == LOADING) /* else it is leaving and counts no more */
+        p->entry->load_ms = p->ready_ms - p->load_sent_ms;
     process_emit(p, FRAME_LOADED, 0, NULL);
     later(p, 500, 4000, act_whim, 0);
 }
@@ -197,29 +310,43 @@ static void act_load_fails(void *context, uint64_t id, uint64_t detail)
         fail(p, FAULT_LOAD_FAILS);
 }
 
+/* What it was granted: all that was planned, or less of it to fit at all. */
+static void take_grant(struct process *p, const struct message_load *m)
+{
+    const struct plan *plan = &p->entry->model->plan;
+    const uint32_t context = m->context > 0 ? m->context : plan->tokens_max;
+    const unsigned id = (unsigned)p->key;
+    SIM_EXPECT(m->threads == SIM_THREADS, "process %u: %u threads", id, m->threads);
+    SIM_EXPECT(m->slots >= 1 && m->slots <= plan->slots && context <= plan->tokens_max,
+               "process %u: %u slots and %u tokens of %u and %u", id, m->slots, context,
+               plan->slots, plan->tokens_max);
+    SIM_EXPECT(m->attempt == p->attempt, "process %u: attempt %u, it is %u", id, m->attempt,
+               p->attempt);
+    if (m->slots < plan->slots || context < plan->tokens_max)
+        p->world->deeds_count[DEED_HALVED]++;
+    p->slots = m->slots;
+    p->planned_bytes = plan_context_bytes(plan, context, m->slots, SIM_THREADS);
+    needs(p, known_bytes(p->entry->model, context, m->slots), 0);
+}
+
 void process_on_load(struct process *p, const struct frame *f)
 {
     struct message_load m;
     struct weir_error err;
+    struct world_sim *w = p->world;
+    const struct sim_model *model = p->entry->model;
     SIM_EXPECT(p->stage == STAGE_STARTING && p->greeted, "process %u: load out of turn",
                (unsigned)p->key);
     SIM_EXPECT(message_load_read(f, &m, &err), "process %u: %s", (unsigned)p->key, err.text);
-    SIM_EXPECT(m.slots > 0 && m.slots <= p->model->plan.slots, "process %u: %u slots",
-               (unsigned)p->key, m.slots);
-    SIM_EXPECT(m.context > 0 && m.context <= p->model->plan.tokens_max,
-               "process %u: %u tokens of context", (unsigned)p->key, m.context);
-    SIM_EXPECT(m.threads == SIM_THREADS, "process %u: %u threads", (unsigned)p->key, m.threads);
+    take_grant(p, &m);
     p->stage = STAGE_LOADING;
-    p->slots = m.slots;
-    p->context_bytes = plan_context_bytes(&p->model->plan, m.context, m.slots, m.threads);
-    world_sim_witness(p->world, p->model, "was told to load");
-    int64_t least = p->model->load_ms / 2, most = p->model->load_ms * 3 / 2;
-    if (p->world->on_start != NULL)
-        p->world->on_start(p->world->on_start_context, p->model, true);
-    if (p->model->temper == TEMPER_CRASHES_ON_LOAD || sim_chance(p->world, 40)) {
+    p->load_sent_ms = w->events->now_ms;
+    w->witness.on_load(w->witness.context, p->entry);
+    const int64_t least = model->load_ms / 2, most = model->load_ms * 3 / 2;
+    if (model->temper == TEMPER_CRASHES_ON_LOAD || sim_chance(w, 40)) {
         process_fault(p, FAULT_LOAD_CRASHES);
         later(p, 0, most, act_die, 0);
-    } else if (p->model->temper == TEMPER_FAILS_ON_LOAD || sim_chance(p->world, 60)) {
+    } else if (model->temper == TEMPER_FAILS_ON_LOAD || sim_chance(w, 60)) {
         later(p, 0, most, act_load_fails, 0);
     } else if (draws(p, 20, FAULT_LOAD_HANGS)) {
         process_stick(p);
@@ -232,7 +359,7 @@ void process_on_load(struct process *p, const struct frame *f)
 
 static void say_plan(struct process *p)
 {
-    struct plan plan = p->model->plan;
+    struct plan plan = p->entry->model->plan;
     struct buffer body;
     if (draws(p, 20, FAULT_PLAN_LARGER))
         plan.fixed_bytes++;
@@ -240,7 +367,7 @@ static void say_plan(struct process *p)
     message_plan_write(&body, &plan);
     process_emit(p, FRAME_PLAN, 0, &body);
     buffer_finish(&body);
-    if (plan_larger(&plan, &p->model->plan) && sim_between(p->world, 0, 1) == 0)
+    if (plan_larger(&plan, &p->entry->model->plan) && sim_between(p->world, 0, 1) == 0)
         process_die(p, "its plan was refused");
 }
 
@@ -273,6 +400,7 @@ static void act_hello(void *context, uint64_t id, uint64_t detail)
     struct buffer body;
     buffer_init(&body, FRAME_BODY_MAX);
     const bool other = draws(p, 30, FAULT_OTHER_BUILD);
+    p->odd = p->broke = other;
     message_hello_write(
         &body, &(struct message_hello){ .version = WIRE_VERSION,
                                         .build_id = other ? STR("another") : str_of(build_id) });
@@ -287,8 +415,15 @@ static void act_hello(void *context, uint64_t id, uint64_t detail)
 
 void process_start(struct process *p)
 {
-    if (p->kind == SPAWN_WORK && p->world->on_start != NULL)
-        p->world->on_start(p->world->on_start_context, p->model, false);
+    struct world_sim *w = p->world;
+    p->born_ms = w->events->now_ms;
+    if (p->entry != NULL) {
+        needs(p, process_least_bytes(p->entry),
+              process_most_bytes(p->entry) - process_least_bytes(p->entry));
+        if (p->entry->processes++ == 0)
+            w->needs_bytes += p->entry->model->plan.weights_bytes;
+        w->witness.on_spawn(w->witness.context, (uint32_t)p->key, p->entry);
+    }
     later(p, 1, 30, act_hello, 0);
 }
 
@@ -333,8 +468,10 @@ void process_on_inspect(struct process *p, const struct frame *f)
     p->question = f->job;
     if (draws(p, 12, FAULT_INSPECT_HANGS))
         return;
+    struct str name, number;
+    str_cut(m.path, '#', &name, &number);
     for (size_t i = 0; i < w->models_count; i++)
-        if (str_eq(m.path, str_of(w->models[i].name)))
+        if (str_eq(name, str_of(w->models[i].name)))
             later(p, 1, 400, act_inspected, i);
 }
 
@@ -354,8 +491,9 @@ void process_on_ping(struct process *p, const struct frame *f)
 {
     uint64_t sequence = 0;
     struct weir_error err;
-    SIM_EXPECT(p->stage == STAGE_SERVING, "process %u: ping before it was loaded",
-               (unsigned)p->key);
+    SIM_EXPECT(p->stage == STAGE_SERVING && child_state_may_be_victim(p->state),
+               "process %u: ping while %s", (unsigned)p->key, child_state_name(p->state));
+    p->ping_ms = p->world->events->now_ms;
     SIM_EXPECT(message_ping_read(f, &sequence, &err), "process %u: %s", (unsigned)p->key, err.text);
     if (!draws(p, 30, FAULT_PING_IGNORED))
         later(p, 0, 300, act_pong, sequence);
@@ -363,6 +501,7 @@ void process_on_ping(struct process *p, const struct frame *f)
 
 void process_on_bye(struct process *p)
 {
+    p->bye_ms = p->world->events->now_ms;
     if (p->deaf_to_bye)
         process_fault(p, FAULT_BYE_IGNORED);
     else

@@ -11,6 +11,8 @@
 
 #define SIM_THREADS   4
 #define SIM_SLOTS_MAX 8
+#define SIM_BARE      (UINT64_C(20) << 20) /* a process that has done nothing yet */
+#define SIM_UNCHARGED (UINT64_C(1) << 20)  /* growth beyond that which is no model's */
 
 enum stage { STAGE_STARTING, STAGE_LOADING, STAGE_FAILED, STAGE_SERVING };
 
@@ -26,16 +28,28 @@ struct process {
     uint64_t key;
     struct world_sim *world;
     enum spawn_kind kind;
-    struct sim_model *model; /* NULL: an inspector */
+    struct sim_entry *entry; /* NULL: an inspector */
     enum stage stage;
+    enum child_state state; /* as the pool says */
     bool dead, stuck;
-    bool greeted; /* said hello */
-    bool exit_unknown, dying_late;
-    bool deaf_to_bye, deaf_to_term, grows;
+    bool greeted;      /* said hello */
+    bool sick;         /* something went wrong that may cost it the pool's trust */
+    bool odd;          /* it said what is, or may be, against the protocol */
+    bool broke;        /* what certainly is: it is not to be trusted */
+    bool channel_lost; /* as the pool was told */
+    bool killed;
+    bool exit_unknown, deaf_to_bye, deaf_to_term, grows, thrashes;
     uint64_t stuck_ticks;
-    uint64_t question; /* an inspector's */
+    uint64_t question;      /* an inspector's */
+    uint64_t planned_bytes; /* for what it was granted */
+    uint64_t needs_bytes;   /* of its own, by what it was granted and what the pool was told */
+    uint64_t slack_bytes;   /* it may turn out to be granted so much more */
+    uint32_t attempt;       /* the how manieth of its entry */
+    uint32_t threads;       /* its share */
+    int64_t load_sent_ms, ready_ms;
+    int64_t born_ms, stuck_ms, bye_ms, term_ms, ping_ms;
+    int64_t quiet_ms; /* since then it has nothing to do */
     uint32_t slots, works_count;
-    uint64_t context_bytes; /* what it was told to use, from the load on */
     struct work works[SIM_SLOTS_MAX];
 };
 
@@ -53,6 +67,11 @@ void process_emit(struct process *p, enum frame_type type, uint64_t job, const s
 void process_emit_garbage(struct process *p, uint64_t job);
 void process_emit_illegal(struct process *p, uint64_t job);
 void process_fault(struct process *p, enum sim_fault fault); /* counts it */
+uint64_t process_least_bytes(const struct sim_entry *e);     /* before it knows its grant */
+uint64_t process_most_bytes(const struct sim_entry *e);      /* likewise, the whole of the plan */
+uint64_t process_shrunk_bytes(const struct sim_entry *e); /* likewise, the least that is of use */
+uint64_t process_private_bytes(const struct process *p);  /* as the system would tell */
+void process_told(struct process *p);                     /* the pool has read its memory */
 
 /* work.c */
 void work_on_run(struct process *p, const struct frame *f, struct str payload);

@@ -33,13 +33,16 @@ static void end(struct process *p, struct work *k, enum weir_code code, const ch
     memcpy(m.error.text, text, strlen(text) + 1);
     const uint64_t job = k->job;
     *k = (struct work){ 0 };
-    p->works_count--;
+    if (--p->works_count == 0)
+        p->quiet_ms = p->world->events->now_ms;
     struct buffer body;
     buffer_init(&body, FRAME_BODY_MAX);
     message_end_write(&body, &m);
     process_emit(p, FRAME_END, job, &body);
     buffer_finish(&body);
 }
+
+static const char filler[256] = "what a model says";
 
 /* One output: its announcement, then its bytes in parts of random length. */
 static void emit_output(struct process *p, struct work *k)
@@ -49,8 +52,10 @@ static void emit_output(struct process *p, struct work *k)
     buffer_init(&bytes, WIRE_PAYLOAD_MAX);
     buffer_u64(&bytes, k->order.tag);
     buffer_u32(&bytes, k->sent);
-    while (bytes.len < k->order.output_bytes)
-        buffer_u8(&bytes, (uint8_t)bytes.len);
+    for (size_t part; bytes.len < k->order.output_bytes; buffer_append(&bytes, filler, part)) {
+        part = k->order.output_bytes - bytes.len;
+        part = part < sizeof filler ? part : sizeof filler;
+    }
     const bool streamed = k->order.kind == ORDER_STREAM;
     message_output_write(&body, &(struct message_output){ .payload_bytes = (uint32_t)bytes.len,
                                                           .streamed = streamed });
@@ -119,6 +124,7 @@ static void produce(struct process *p, struct work *k)
         k->parked = true;
         if (sim_chance(p->world, 2)) {
             process_fault(p, FAULT_OVERSENT);
+            p->odd = p->broke = true;
             emit_output(p, k);
         }
     } else {
@@ -155,6 +161,8 @@ static bool order_read(struct str payload, struct sim_order *order)
     struct reader r = reader_of(payload.data, payload.len);
     order->tag = reader_u64(&r);
     order->kind = (enum sim_order_kind)reader_u32(&r);
+    order->entry = reader_u32(&r);
+    order->caller = reader_u32(&r);
     order->outputs = reader_u32(&r);
     order->output_bytes = reader_u32(&r);
     order->step_ms = reader_u32(&r);
@@ -165,6 +173,8 @@ void sim_order_write(struct buffer *out, const struct sim_order *order)
 {
     buffer_u64(out, order->tag);
     buffer_u32(out, (uint32_t)order->kind);
+    buffer_u32(out, order->entry);
+    buffer_u32(out, order->caller);
     buffer_u32(out, order->outputs);
     buffer_u32(out, order->output_bytes);
     buffer_u32(out, order->step_ms);
@@ -189,6 +199,9 @@ void work_on_run(struct process *p, const struct frame *f, struct str payload)
                         .credit_bytes = m.credit_bytes };
     p->works_count++;
     SIM_EXPECT(order_read(payload, &k->order), "process %u: a payload cut short", id);
+    SIM_EXPECT(child_state_takes_jobs(p->state), "process %u: run while %s", id,
+               child_state_name(p->state));
+    p->world->witness.on_run(p->world->witness.context, p, &k->order);
     if (sim_chance(p->world, 120)) {
         process_fault(p, FAULT_NOT_ACCEPTED);
         return;
@@ -223,6 +236,10 @@ void work_on_credit(struct process *p, const struct frame *f)
         return;
     k->credit_events += m.events;
     k->credit_bytes += m.bytes;
+    SIM_EXPECT(k->credit_events <= WIRE_CREDIT_EVENTS && k->credit_bytes <= WIRE_CREDIT_BYTES,
+               "process %u: credit for %lld events and %lld bytes", (unsigned)p->key,
+               (long long)k->credit_events, (long long)k->credit_bytes);
+    p->stuck_ms = p->world->events->now_ms; /* only now it can be told that it hangs */
     if (k->parked && k->credit_events > 0 && k->credit_bytes > 0) {
         k->parked = false;
         step_later(p, k, 0, 2);

@@ -9,7 +9,9 @@
 #define SIM_WORLD_SIM_H
 
 #include "events.h"
+#include "faults.h"
 
+#include "base/list.h"
 #include "base/map.h"
 #include "base/rand.h"
 #include "supervisor/supervisor.h"
@@ -19,77 +21,67 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What goes wrong. Each is counted where it shows, not where it is drawn. */
-#define SIM_FAULTS(X)                                                                              \
-    X(SPAWN_FAILS, "spawn fails")                                                                  \
-    X(SPAWN_CRASHES, "crash while spawning")                                                       \
-    X(SPAWN_HANGS, "hang while spawning")                                                          \
-    X(OTHER_BUILD, "hello of another build")                                                       \
-    X(PLAN_LARGER, "plan larger than inspected")                                                   \
-    X(PLAN_FAILS, "failed before the plan")                                                        \
-    X(LOAD_FAILS, "stated load failure")                                                           \
-    X(LOAD_CRASHES, "crash while loading")                                                         \
-    X(LOAD_HANGS, "hang while loading")                                                            \
-    X(LOAD_SLOW, "slow load")                                                                      \
-    X(GARBAGE, "frame that cannot be read")                                                        \
-    X(ILLEGAL, "frame that is not legal")                                                          \
-    X(OVERSENT, "output without credit")                                                           \
-    X(WORK_CRASHES, "crash while working")                                                         \
-    X(WORK_HANGS, "hang while working")                                                            \
-    X(WORK_SLOW, "slow step")                                                                      \
-    X(NOT_ACCEPTED, "job not acknowledged")                                                        \
-    X(POISON, "input that ends its worker")                                                        \
-    X(CANCEL_LATE, "cancel honoured late")                                                         \
-    X(CANCEL_IGNORED, "cancel not honoured")                                                       \
-    X(QUIET_CRASHES, "crash while quiet")                                                          \
-    X(PING_IGNORED, "ping unanswered")                                                             \
-    X(BYE_IGNORED, "bye ignored")                                                                  \
-    X(TERM_IGNORED, "SIGTERM ignored")                                                             \
-    X(EXIT_LATE, "late exit after a kill")                                                         \
-    X(CHANNEL_FIRST, "channel closed before the exit")                                             \
-    X(FRAME_AFTER_EXIT, "frame after the exit")                                                    \
-    X(STATUS_UNKNOWN, "exit status unknown")                                                       \
-    X(INSPECT_CRASHES, "crash while inspecting")                                                   \
-    X(INSPECT_HANGS, "hang while inspecting")                                                      \
-    X(INSPECT_PROBLEM, "inspection finds a problem")                                               \
-    X(INSPECT_GARBAGE, "inspection that cannot be read")                                           \
-    X(MEASURED_HIGH, "process larger than its lease")                                              \
-    X(MEMORY_TAKEN, "other programs take memory")                                                  \
-    X(TOTAL_CHANGES, "the machine's memory changes")                                               \
-    X(CLOCK_JUMPS, "clock jumps forward")
-
-enum sim_fault {
-#define X(NAME, says) FAULT_##NAME,
-    SIM_FAULTS(X)
-#undef X
-        FAULT_COUNT
-};
+struct process;
 
 enum sim_temper { TEMPER_SOUND, TEMPER_CRASHES_ON_LOAD, TEMPER_FAILS_ON_LOAD };
 
 struct sim_model {
-    const char *name;
+    const char *name, *alias;
     struct plan plan;
-    uint32_t min_workers, max_workers;
+    uint32_t number, min_workers, max_workers;
+    uint8_t priority;
     int64_t load_ms;
     enum sim_temper temper;
-    bool is_volatile;      /* unregistered and registered again now and then */
-    uint32_t weights_held; /* processes that map its weights */
+    bool is_volatile;          /* unregistered and registered again now and then */
+    struct learned learned[8]; /* of each way of loading it, the most that was found out */
+};
+
+/* One registration of a model. What was accepted under it is served by processes of its own, also
+ * after another entry took its name. */
+struct sim_entry {
+    uint32_t number; /* stands in the path of its processes */
+    char path[32];
+    struct sim_model *model;
+    struct link link;
+    uint32_t max_workers;
+    bool begun_pinned, preload; /* as it was registered */
+    bool registered, inspected, pinned;
+    bool kept;           /* somebody wished that it stays for ever */
+    bool spoilt;         /* its inspection went wrong */
+    uint32_t processes;  /* that map its weights */
+    uint32_t attempts;   /* to start one */
+    int64_t opened_ms;   /* when the breaker of one of its name did */
+    int64_t failed_ms;   /* when one could not be started */
+    int64_t lost_ms;     /* when one was lost with work */
+    int64_t load_ms;     /* that the last load took */
+    uint32_t requests;   /* that have not ended */
+    struct link waiting; /* callers whose request no worker was given yet */
+    uint32_t homes[4];   /* by affinity: the worker that served it last, 0: none */
 };
 
 /* What a request asks of the fake process: the head of its payload. */
 enum sim_order_kind { ORDER_ECHO, ORDER_STREAM, ORDER_POISON, ORDER_FAILS, ORDER_INVALID };
 
 struct sim_order {
-    uint64_t tag; /* names the request: every output repeats it */
+    uint64_t tag; /* names the request: every output repeats it; equal requests share one */
     enum sim_order_kind kind;
+    uint32_t entry;  /* number of the one that accepted it */
+    uint32_t caller; /* its slot, or CALLER_SHARED */
     uint32_t outputs, output_bytes;
     uint32_t step_ms;
 };
-#define SIM_ORDER_BYTES 24
 #define SIM_OUTPUT_HEAD 12 /* u64 tag, u32 number of the output */
+#define CALLER_SHARED   UINT32_MAX
 
 void sim_order_write(struct buffer *out, const struct sim_order *order);
+
+/* Those who want to know what happens in the world. */
+struct sim_witness {
+    void *context;
+    void (*on_spawn)(void *context, uint32_t id, struct sim_entry *entry);
+    void (*on_load)(void *context, const struct sim_entry *entry);
+    void (*on_run)(void *context, const struct process *p, const struct sim_order *order);
+};
 
 struct world_sim {
     struct world world; /* what the supervisor is given */
@@ -98,26 +90,39 @@ struct world_sim {
     struct rng rng;
     struct sim_model *models;
     size_t models_count;
+    struct link entries;
+    uint32_t last_entry;
     struct map processes;
+    bool draining;
     bool faults; /* off: everything new behaves */
     uint64_t total_bytes, foreign_bytes;
-    uint64_t fault_counts[FAULT_COUNT];
-    uint32_t slots_max;
-    void (*on_start)(void *context, const struct sim_model *model, bool loading);
-    void *on_start_context;
+    uint64_t asked_bytes; /* what the pool was configured to */
+    uint32_t asked_percent;
+    uint64_t needs_bytes;    /* of all processes by what the pool knows, shared weights once */
+    uint64_t slack_bytes;    /* what those may need more that do not know their grant yet */
+    int64_t told_ms;         /* when the pool last read how much memory is used */
+    uint64_t told_available; /* and what it read then */
+    uint64_t inspectors, inspections; /* that were started, that came to an end */
+    uint64_t faults_count[FAULT_COUNT], deeds_count[DEED_COUNT];
+    struct sim_witness witness;
 };
 
 void world_sim_init(struct world_sim *w, struct events *events, uint64_t seed);
 void world_sim_finish(struct world_sim *w);
 
-const char *sim_fault_name(enum sim_fault fault);
+struct sim_entry *world_sim_add_entry(struct world_sim *w, struct sim_model *m);
+void world_sim_forget_entry(struct world_sim *w, struct sim_entry *e); /* if nobody needs it */
+
 size_t world_sim_alive(const struct world_sim *w); /* processes whose exit was not reported */
 /* What the processes that were not reported as gone may use by their plans, shared weights once. */
 uint64_t world_sim_needs(const struct world_sim *w);
-void world_sim_witness(struct world_sim *w, const struct sim_model *m, const char *what);
+uint64_t world_sim_slack(const struct world_sim *w);
+uint64_t world_sim_available(const struct world_sim *w);
+uint64_t world_sim_budget(const struct world_sim *w); /* the most that it may be */
 /* Draws memory anew: what other programs use and, now and then, what the machine has. */
 void world_sim_draw_memory(struct world_sim *w);
 void world_sim_calm_memory(struct world_sim *w);
+void world_sim_sicken(struct world_sim *w); /* no process need be trusted any more */
 
 /* One in n, when faults are on. */
 bool sim_chance(struct world_sim *w, uint64_t n);

@@ -1,8 +1,8 @@
-/* writes — the bare cost of an event: bench-writes SOCKETS BYTES EVENTS
+/* writes — the bare cost of an event: bench-writes SOCKETS BYTES EVENTS PAUSE_MS
  *
  * Writes EVENTS times BYTES bytes to each of SOCKETS loopback connections, one write an event,
- * while another process reads them all. Prints the processor time of the writer, in microseconds a
- * write.
+ * while another process reads them all, with a pause after each round. Prints the processor time of
+ * the writer, in microseconds a write.
  */
 #include "bench.h"
 
@@ -53,9 +53,10 @@ static double cpu_us(void)
 
 int main(int argc, char **argv)
 {
-    BENCH_NEEDS(argc == 4);
+    BENCH_NEEDS(argc == 5);
     static char data[1 << 16];
     const unsigned count = bench_number(argv[1]), events = bench_number(argv[3]);
+    const struct timespec pause = { .tv_nsec = bench_number(argv[4]) * 1000000L };
     const size_t bytes = bench_number(argv[2]);
     BENCH_NEEDS(count > 0 && count <= SOCKETS_MAX && bytes > 0 && bytes <= sizeof data);
     struct sockaddr_in address = { .sin_family = AF_INET };
@@ -73,9 +74,11 @@ int main(int argc, char **argv)
     for (unsigned i = 0; i < count; i++)
         BENCH_NEEDS((ends[i] = accept(listener, NULL, NULL)) >= 0);
     const double before = cpu_us();
-    for (unsigned e = 0; e < events; e++)
+    for (unsigned e = 0; e < events; e++) {
         for (unsigned i = 0; i < count; i++)
             BENCH_NEEDS(send(ends[i], data, bytes, MSG_NOSIGNAL) == (ssize_t)bytes);
+        nanosleep(&pause, NULL);
+    }
     printf("%.3f\n", (cpu_us() - before) / ((double)events * count));
     for (unsigned i = 0; i < count; i++)
         close(ends[i]);

@@ -3,6 +3,7 @@
 #include "base/buffer.h"
 #include "base/check.h"
 #include "base/file.h"
+#include "base/map.h"
 #include "base/mem.h"
 #include "base/size.h"
 #include "cmd/folders.h"
@@ -18,6 +19,7 @@ enum section { SECTION_SERVE, SECTION_LIMITS, SECTION_MODEL };
 /* The line that is being read. */
 struct position {
     struct config *config;
+    struct map names; /* of the models so far */
     enum section section;
     unsigned line;
     char where[512]; /* "/etc/weir/weir.conf:12" */
@@ -62,19 +64,20 @@ static enum weir_code begin_model(struct position *at, struct str name, struct w
                          "%s: '%.*s' is no name of a model (letters, digits and . _ / : -, "
                          "@revision)",
                          at->where, STR_ARG(name));
-    for (size_t i = 0; i < c->models_count; i++) {
-        if (str_eq(name, str_of(c->models[i].name)))
-            return weir_fail(err, WEIR_INVALID, "%s: [model %s] stands already at %s", at->where,
-                             c->models[i].name, c->models[i].origin);
-    }
+    const struct config_model *const earlier = map_get(&at->names, name);
+    if (earlier != NULL)
+        return weir_fail(err, WEIR_INVALID, "%s: [model %s] stands already at %s", at->where,
+                         earlier->name, earlier->origin);
     struct option_setting *settings = c->model_settings;
     if (c->models_count > 0) {
         const struct config_model *const last = &c->models[c->models_count - 1];
         settings = last->settings + last->count;
     }
-    c->models[c->models_count++] = (struct config_model){ .name = keep(c, name),
-                                                          .origin = keep_origin(at),
-                                                          .settings = settings };
+    struct config_model *const model = &c->models[c->models_count++];
+    *model = (struct config_model){ .name = keep(c, name),
+                                    .origin = keep_origin(at),
+                                    .settings = settings };
+    map_put(&at->names, str_of(model->name), model);
     at->section = SECTION_MODEL;
     return WEIR_OK;
 }
@@ -185,6 +188,7 @@ enum weir_code config_parse(struct config *c, const char *path, struct str text,
 {
     const size_t lines = count_lines(text);
     struct position at = { .config = c };
+    map_init(&at.names);
     struct str line;
     enum weir_code code = WEIR_OK;
     *c = (struct config){ 0 };
@@ -210,6 +214,7 @@ enum weir_code config_parse(struct config *c, const char *path, struct str text,
             continue;
         code = line.data[0] == '[' ? begin_section(&at, line, err) : read_setting(&at, line, err);
     }
+    map_finish(&at.names);
     return code;
 }
 

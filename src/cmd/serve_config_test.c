@@ -213,7 +213,7 @@ static void test_refusals_of_models(void **state)
         { "alias = a",                           "weir.conf:1", "the name of a model"       },
         { "min_workers = 9",                     "weir.conf:1", "more than max_workers"     },
         { "idle=1\nidle_label=2",                "weir.conf:1", "idle_label (2 s)"          },
-        { "alias=c\n[model b]\npath=y\nalias=c", "weir.conf:1", "alias of 'b' too"          },
+        { "alias=c\n[model b]\npath=y\nalias=c", "weir.conf:4", "alias of 'a' too"          },
     };
     char text[256];
     (void)state;

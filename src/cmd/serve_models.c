@@ -47,13 +47,15 @@ static const struct option model_table[] = {
 enum { ROW_IDLE_LABEL = 6, ROW_PRIORITY = 11 };
 _Static_assert(ARRAY_COUNT(model_table) == ROW_PRIORITY + 1, "the rows stand where the enum says");
 
+static struct serve_model *at(const struct serve_models *m, const struct map *map, struct str name)
+{
+    const uintptr_t place = (uintptr_t)map_get(map, name);
+    return place > 0 ? &m->items[place - 1] : NULL;
+}
+
 static struct serve_model *find(const struct serve_models *m, struct str name)
 {
-    for (size_t i = 0; i < m->count; i++) {
-        if (str_eq(name, str_of(m->items[i].name)))
-            return &m->items[i];
-    }
-    return NULL;
+    return at(m, &m->names, name);
 }
 
 const struct serve_model *serve_models_find(const struct serve_models *m, const char *name)
@@ -65,6 +67,7 @@ static struct serve_model *add(struct serve_models *m, struct str name)
 {
     struct serve_model *const model = &m->items[m->count++];
     model->name = mem_copy_text(name.data, name.len);
+    map_put(&m->names, str_of(model->name), (void *)(uintptr_t)m->count);
     return model;
 }
 
@@ -232,32 +235,24 @@ static enum weir_code check_capability(struct str name, struct weir_error *err)
 }
 
 /* An alias is a name like any other, and no two models share one. */
-static enum weir_code check_alias(const struct serve_models *m, const struct serve_model *of,
-                                  struct str alias, struct weir_error *err)
+static enum weir_code add_alias(struct serve_models *m, const struct serve_model *of,
+                                struct str alias, struct weir_error *err)
 {
-    struct str others[LIST_MOST];
-    size_t count;
     if (!model_ref_is_name(alias))
         return weir_fail(err, WEIR_INVALID,
                          "'%.*s' is no name (letters, digits and . _ / : -, @revision)",
                          STR_ARG(alias));
     if (find(m, alias) != NULL)
         return weir_fail(err, WEIR_INVALID, "'%.*s' is the name of a model", STR_ARG(alias));
-    for (size_t i = 0; i < m->count; i++) {
-        const struct serve_model *const other = &m->items[i];
-        if (other == of || other->options.alias == NULL ||
-            !split(other->options.alias, others, &count))
-            continue;
-        for (size_t k = 0; k < count; k++) {
-            if (str_eq(alias, others[k]))
-                return weir_fail(err, WEIR_INVALID, "'%.*s' is an alias of '%s' too",
-                                 STR_ARG(alias), other->name);
-        }
-    }
+    const struct serve_model *const other = at(m, &m->aliases, alias);
+    if (other != NULL && other != of)
+        return weir_fail(err, WEIR_INVALID, "'%.*s' is an alias of '%s' too", STR_ARG(alias),
+                         other->name);
+    map_put(&m->aliases, alias, (void *)(uintptr_t)(of - m->items + 1));
     return WEIR_OK;
 }
 
-static enum weir_code write_order(const struct serve_models *m, struct serve_model *model,
+static enum weir_code write_order(struct serve_models *m, struct serve_model *model,
                                   struct weir_error *err)
 {
     const struct model_options *const o = &model->options;
@@ -270,7 +265,7 @@ static enum weir_code write_order(const struct serve_models *m, struct serve_mod
                          "%s: alias and capability are lists with commas, of at most %d", where,
                          LIST_MOST);
     for (size_t i = 0; i < aliases_count; i++) {
-        if (check_alias(m, model, aliases[i], err) != WEIR_OK)
+        if (add_alias(m, model, aliases[i], err) != WEIR_OK)
             return weir_wrap(err, "%s: alias", where);
     }
     for (size_t i = 0; i < capabilities_count; i++) {
@@ -309,6 +304,8 @@ enum weir_code serve_models_read(struct serve_models *m, const struct options *o
                                  struct weir_error *err)
 {
     *m = (struct serve_models){ 0 };
+    map_init(&m->names);
+    map_init(&m->aliases);
     m->items = mem_new(options->models.count + file->models_count + 1, sizeof(*m->items));
     const struct option_list *const origins = &options_value(o, "model")->origins;
     enum weir_code code = WEIR_OK;
@@ -343,6 +340,8 @@ void serve_models_finish(struct serve_models *m)
         options_finish(&m->items[i].values);
         buffer_finish(&m->items[i].order);
     }
+    map_finish(&m->names);
+    map_finish(&m->aliases);
     mem_free(m->items);
     mem_free(m->folder);
     *m = (struct serve_models){ 0 };

@@ -9,6 +9,7 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
+#include "base/map.h"
 #include "cmd/config.h"
 #include "cmd/options.h"
 #include "cmd/serve_options.h"
@@ -38,8 +39,9 @@ struct serve_model {
 struct serve_models {
     struct serve_model *items; /* those of flags, then of the file, then of the folder */
     size_t count;
-    char *folder;       /* where models were looked for; NULL: nowhere */
-    size_t passed_over; /* what lies there under names that no model may have */
+    struct map names, aliases; /* to the place in items, plus one */
+    char *folder;              /* where models were looked for; NULL: nowhere */
+    size_t passed_over;        /* what lies there under names that no model may have */
 };
 
 /* WEIR_INVALID names the flag or the line, and what would be right. serve_models_finish is due in

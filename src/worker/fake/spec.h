@@ -1,5 +1,5 @@
 /* spec.h — reads `fake:CAPABILITY?option=value&option=value`: what a fake model states and how it
- * behaves. docs/reference.md lists the options. A capability, an option or a value that is not
+ * behaves. docs/fake-models.md lists the options. A capability, an option or a value that is not
  * known is refused by name, so that no test runs with a misspelt order. */
 #ifndef WORKER_FAKE_SPEC_H
 #define WORKER_FAKE_SPEC_H

@@ -62,9 +62,9 @@ static enum want wants(struct supervisor *s, struct model *m)
     }
     if (living == 0 && m->preload_due)
         return WANT_PRELOAD;
-    if (ready && m->second_due && living < 2 && living < m->settings.max_workers)
+    if (ready && m->second_due && living < m->settings.max_workers)
         return WANT_SECOND;
-    return living > 0 ? want_more(s, m, living) : WANT_NONE;
+    return want_more(s, m, living);
 }
 
 /* Until it was loaded in this life, a load takes as long as it did in an earlier one. */
@@ -212,10 +212,7 @@ static void tell_shrunk(struct supervisor *s, const struct model *m, const struc
 static void grant(struct supervisor *s, struct line *line, struct model *m, enum want want,
                   const struct claim *claim)
 {
-    if (want == WANT_FIRST || want == WANT_MINIMUM)
-        m->second_due = m->settings.max_workers > 1 && m->queue.jobs > 0;
-    else
-        m->second_due = false;
+    m->second_due = want == WANT_FIRST && m->settings.max_workers > 1;
     m->preload_due = false;
     tell_shrunk(s, m, claim);
     child_create(s, m, claim);

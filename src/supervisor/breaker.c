@@ -48,5 +48,4 @@ void breaker_failure(struct breaker *b, const struct breaker_limits *l, int64_t 
         return;
     b->state = BREAKER_OPEN;
     b->open_until_ms = now_ms + l->open_ms;
-    b->failures = 0;
 }

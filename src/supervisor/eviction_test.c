@@ -201,6 +201,26 @@ static void foreign_memory_counts(void **state)
     test_close(t);
 }
 
+/* Where it takes two they leave together, not one after the other. */
+static void all_who_have_to_leave_are_told_at_once(void **state)
+{
+    (void)state;
+    struct test_pool *t = test_open(700, NULL);
+    test_register(t, "a", 200, 100, ONE);
+    test_register(t, "b", 200, 100, ONE);
+    test_register(t, "c", 500, 100, ONE);
+    test_submit(t, "a", "e", 0);
+    test_run_until(t, 2 * SECOND);
+    test_submit(t, "b", "e", 0);
+    test_run_until(t, 4 * SECOND);
+    t->world.holds_exits = true;
+    test_submit(t, "c", "e", 0);
+    test_run_until(t, 4 * SECOND + 10);
+    assert_string_equal(t->paths[2], "Spawning Loading Ready Processing Ready Evicting");
+    assert_string_equal(t->paths[3], "Spawning Loading Ready Processing Ready Evicting");
+    test_close(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -213,6 +233,7 @@ int main(void)
         cmocka_unit_test(an_unreachable_minimum_blocks_nobody),
         cmocka_unit_test(a_claim_that_gives_up_makes_way),
         cmocka_unit_test(foreign_memory_counts),
+        cmocka_unit_test(all_who_have_to_leave_are_told_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

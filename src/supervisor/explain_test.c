@@ -1,5 +1,6 @@
 /* explain_test.c — plans of loads that are not made, refusals, and claims made smaller to fit. */
 #include "supervisor/test_pool.h"
+#include "supervisor/test_still.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -29,6 +30,7 @@ static void assert_plan(struct test_pool *t, const char *model, const char *cons
     jsonw_init(&j, &b);
     supervisor_clock(t->supervisor, t->world.now_ms);
     assert_int_equal(supervisor_plan(t->supervisor, model, &j, NULL), WEIR_OK);
+    assert_int_equal(b.data[b.len - 1], '}');
     buffer_u8(&b, 0);
     for (; *wanted != NULL; wanted++)
         if (strstr((const char *)b.data, *wanted) == NULL)
@@ -207,6 +209,178 @@ static void what_only_has_to_wait_stays_whole(void **state)
     test_close(t);
 }
 
+/* Two workers of one model: the weights come with the second. Each is told with its idle time. */
+static void a_plan_says_what_each_victim_frees(void **state)
+{
+    (void)state;
+    struct test_pool *t = test_open(1000, NULL);
+    test_register(t, "a", 300, 100, (struct model_settings){ 0 });
+    test_register(t, "b", 100, 100, ONE);
+    test_register(t, "c", 600, 100, ONE);
+    test_submit(t, "b", "e", 0);
+    test_run_until(t, 3 * SECOND);
+    test_submit(t, "a", "e", 0);
+    test_submit(t, "a", "e", 0);
+    test_run_until(t, 6 * SECOND);
+    const struct model *a = model_find(t->supervisor, "a");
+    assert_int_equal(a->holders, 2);
+    CONTAINER_OF(a->children.next, struct child, link)->last_used_ms = 4 * SECOND;
+    CONTAINER_OF(a->children.prev, struct child, link)->last_used_ms = 5 * SECOND;
+    ASSERT_PLAN(t, "a", "\"verdict\":\"loaded\",\"needed\":104857600",
+                "'a' has 2 workers, for which 300 MiB of weights and 200 MiB of context are");
+    ASSERT_PLAN(t, "c", "\"verdict\":\"evict\"",
+                "\"victims\":["
+                "{\"model\":\"a\",\"worker\":3,\"frees\":104857600,\"idle_ms\":2000},"
+                "{\"model\":\"a\",\"worker\":4,\"frees\":419430400,\"idle_ms\":1000}],"
+                "\"freed\":524288000",
+                "when 2 idle workers have left, which frees 500 MiB");
+    test_close(t);
+}
+
+/* What it has learned is what it would be leased; a time alone is no use of memory. */
+static void a_plan_says_what_was_learned(void **state)
+{
+    (void)state;
+#ifndef WEIR_SANITIZED
+    struct test_pool *t = test_open(1000, NULL);
+    struct test_model *m = test_register(t, "m", 300, 100, ONE);
+    memset(m->plan.digest, 7, sizeof m->plan.digest);
+    struct learned row = { .slots = 1, .threads = 1, .load_ms = 700 };
+    memset(row.digest, 7, sizeof row.digest);
+    supervisor_learn(t->supervisor, &row);
+    test_run_until(t, SECOND);
+    ASSERT_PLAN(t, "m", "\"needed\":419430400", "\"learned\":null");
+    row.context_bytes = 1;
+    supervisor_learn(t->supervisor, &row);
+    ASSERT_PLAN(t, "m", "\"needed\":419430400", "\"learned\":1,");
+    row.context_bytes = 120 * MiB;
+    supervisor_learn(t->supervisor, &row);
+    ASSERT_PLAN(t, "m", "\"needed\":440401920", "\"context\":125829120", "\"learned\":125829120");
+    test_close(t);
+#endif
+}
+
+static void a_plan_of_what_cannot_be_loaded_says_why(void **state)
+{
+    (void)state;
+    struct test_pool *t = test_open(1000, NULL);
+    struct test_model *bad = test_register(t, "bad", 300, 100, ONE);
+    test_register(t, "good", 300, 100, ONE);
+    bad->kills_inspector = true;
+    test_run_until(t, 10 * SECOND);
+    ASSERT_PLAN(t, "bad", "\"verdict\":\"never\",\"needed\":0",
+                "'bad' cannot be used: ", "\"victims\":[],\"freed\":0");
+    test_submit(t, "good", "r", 0);
+    test_run_until(t, 12 * SECOND);
+    supervisor_drain(t->supervisor, 5 * SECOND);
+    test_run_until(t, 20 * SECOND);
+    ASSERT_PLAN(t, "good", "\"verdict\":\"never\"", "the pool is shutting down.");
+    test_close(t);
+}
+
+static void assert_source(const struct test_still *t, const char *text)
+{
+    struct budget_text source;
+    assert_string_equal(explain_budget(t->s, &source), text);
+}
+
+static void configure(struct test_still *t, uint64_t total, uint64_t bytes, uint32_t percent)
+{
+    t->s->facts.total_bytes = total;
+    t->s->options.memory_bytes = bytes;
+    t->s->options.memory_percent = percent;
+    t->s->budget_bytes = governor_budget(total, bytes, percent);
+}
+
+/* What was asked for is named unless the machine allows less. */
+static void a_budget_has_a_source(void **state)
+{
+    (void)state;
+    struct test_still *t = still_open();
+    configure(t, 20 * GiB, 0, 0);
+    assert_source(t, "80 % of the machine's 20 GiB less 2 GiB");
+    configure(t, 4 * GiB, 0, 0);
+    assert_source(t, "half of the machine's 4 GiB");
+    configure(t, 512 * MiB, 0, 0); /* half is the ceiling too, and was not asked for */
+    assert_source(t, "half of the machine's 512 MiB");
+    configure(t, 4 * GiB, 1, 0);
+    assert_source(t, "as configured");
+    configure(t, 4 * GiB, 0, 1);
+    assert_source(t, "1 % of the machine's 4 GiB");
+    configure(t, 4 * GiB, 4 * GiB - GOVERNOR_RESERVE_BYTES, 0);
+    assert_source(t, "as configured");
+    configure(t, 4 * GiB, 4 * GiB, 0);
+    assert_source(t, "the machine's 4 GiB less a reserve of 256 MiB");
+    configure(t, 4 * GiB, 0, 100);
+    assert_source(t, "the machine's 4 GiB less a reserve of 256 MiB");
+    configure(t, 100 * MiB, GiB, 0); /* smaller than the reserve itself */
+    assert_source(t, "the machine's 100 MiB less a reserve of 256 MiB");
+    still_close(t);
+}
+
+static void assert_refused(const struct test_still *t, const struct model *m,
+                           const struct claim *claim, uint64_t pinned, const char *text)
+{
+    struct weir_error err;
+    explain_refusal(t->s, m, claim, pinned, &err);
+    assert_int_equal(err.code, WEIR_TOO_BIG);
+    assert_int_equal(err.value, claim->weights_bytes + claim->context_bytes);
+    assert_int_equal(err.limit, t->s->budget_bytes);
+    assert_string_equal(err.text, text);
+}
+
+/* "even with" is said of models that could be made smaller, and has what they came to. */
+static void a_refusal_says_how_small_it_tried(void **state)
+{
+    (void)state;
+    struct test_still *t = still_open();
+    struct model *m = still_model(t, 0);
+    char name[] = "m";
+    m->name = name;
+    struct claim c = {
+        .weights_bytes = 5 * GiB, .context_bytes = GiB, .slots = 1, .context = 2048
+    };
+    configure(t, 20 * GiB, 2 * GiB, 0);
+    assert_refused(t, m, &c, 0,
+                   "cannot start 1 worker of 'm': it needs 6 GiB; leased are 0 B, the budget is "
+                   "2 GiB (as configured)");
+    m->plan.per_slot_bytes = 1;
+    assert_refused(t, m, &c, 0,
+                   "cannot start 1 worker of 'm': it needs 6 GiB even with 1 slot and 2048 tokens; "
+                   "leased are 0 B, the budget is 2 GiB (as configured)");
+    m->plan.per_slot_bytes = 0, m->plan.per_token_bytes = 1;
+    c.slots = 2;
+    assert_refused(t, m, &c, 1,
+                   "cannot start 1 worker of 'm': it needs 6 GiB even with 2 slots and 2048 "
+                   "tokens; leased are 0 B (1 B pinned), the budget is 2 GiB (as configured)");
+    still_close(t);
+}
+
+/* A verdict has the numbers that it was made on, and what pressure withholds is one of them. */
+static void a_verdict_has_its_numbers(void **state)
+{
+    (void)state;
+    struct test_still *t = still_open();
+    struct model *m = still_model(t, 0);
+    char name[] = "m";
+    m->name = name;
+    configure(t, 20 * GiB, 2 * GiB, 0);
+    t->s->leased_bytes = 3 * GiB;
+    t->s->facts.available_bytes = 7 * GiB;
+    const struct claim c = { .weights_bytes = 5 * GiB, .context_bytes = GiB };
+    const struct judgement j = { .verdict = VERDICT_GRANT, .need_bytes = 6 * GiB };
+    struct verdict_text said;
+    assert_string_equal(explain_verdict(t->s, m, &c, &j, &said),
+                        "a worker of 'm' can start now: it needs 6 GiB (weights 5 GiB, context "
+                        "1 GiB); leased are 3 GiB of a budget of 2 GiB (as configured), and 7 GiB "
+                        "are available.");
+    t->s->withheld_bytes = 1;
+    assert_non_null(strstr(explain_verdict(t->s, m, &c, &j, &said),
+                           "of a budget of 2 GiB (as configured), of which pressure withholds 1 B, "
+                           "and 7 GiB are available."));
+    still_close(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -216,6 +390,12 @@ int main(void)
         cmocka_unit_test(a_refusal_says_how_the_budget_came_about),
         cmocka_unit_test(what_can_never_fit_is_made_smaller),
         cmocka_unit_test(what_only_has_to_wait_stays_whole),
+        cmocka_unit_test(a_plan_says_what_each_victim_frees),
+        cmocka_unit_test(a_plan_says_what_was_learned),
+        cmocka_unit_test(a_plan_of_what_cannot_be_loaded_says_why),
+        cmocka_unit_test(a_budget_has_a_source),
+        cmocka_unit_test(a_refusal_says_how_small_it_tried),
+        cmocka_unit_test(a_verdict_has_its_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

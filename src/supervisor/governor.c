@@ -193,7 +193,7 @@ struct judgement judge(const struct ledger *l, const struct claim *claim,
     uint64_t missing = shortfall(l, j.need_bytes);
     if (missing == 0) {
         /* Free, but perhaps only as long as one before it has not got what is leaving for it. */
-        if (l->held_bytes > 0 && shortfall(l, add(j.need_bytes, l->held_bytes)) > l->leaving_bytes)
+        if (shortfall(l, add(j.need_bytes, l->held_bytes)) > l->leaving_bytes)
             return waits(j, WAITS_TURN);
         j.verdict = VERDICT_GRANT;
         return j;

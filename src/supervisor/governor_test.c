@@ -7,6 +7,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include <cmocka.h>
@@ -261,6 +263,9 @@ static void a_surplus_leaves_as_far_as_it_may(void **state)
     assert_int_equal(j.freed_bytes, 10 * GiB);
     l.leaving_bytes = 15 * GiB;
     assert_int_equal(judge_surplus(&l, all, 2, victims).verdict, VERDICT_WAIT);
+    assert_int_equal(judge_surplus(&l, all, 2, victims).waits, WAITS_LEAVING);
+    l.leaving_bytes--; /* a byte is missing */
+    assert_int_equal(judge_surplus(&l, all, 2, victims).victims_count, 1);
     l.leaving_bytes = 0;
     all[0].may_leave = all[1].may_leave = false;
     assert_int_equal(judge_surplus(&l, all, 2, victims).verdict, VERDICT_WAIT);
@@ -310,6 +315,9 @@ static void budgets(void **state)
     assert_int_equal(governor_budget(100 * MiB, 0, 0), 0); /* never wraps */
     assert_int_equal(governor_budget(10000, 0, 50), 0);
     assert_int_equal(governor_budget(100 * GiB, 0, 30), 30 * GiB);
+    assert_int_equal(governor_budget(100 * GiB, 0, 1), 1 * GiB);
+    assert_int_equal(governor_budget(100 * GiB + 50, 0, 50), 50 * GiB + 25);
+    assert_int_equal(governor_budget(100 * GiB, 1, 50), 1); /* bytes count before percent */
 }
 
 static void pressures(void **state)
@@ -317,12 +325,108 @@ static void pressures(void **state)
     (void)state;
     assert_int_equal(governor_pressure(1000, 501), PRESSURE_LOW);
     assert_int_equal(governor_pressure(1000, 500), PRESSURE_NORMAL);
-    assert_int_equal(governor_pressure(1000, 299), PRESSURE_HIGH);
+    assert_int_equal(governor_pressure(1000, 301), PRESSURE_NORMAL);
+    assert_int_equal(governor_pressure(1000, 300), PRESSURE_HIGH);
+    assert_int_equal(governor_pressure(1000, 151), PRESSURE_HIGH);
+    assert_int_equal(governor_pressure(1000, 150), PRESSURE_CRITICAL);
     assert_int_equal(governor_pressure(1000, 149), PRESSURE_CRITICAL);
     assert_int_equal(governor_pressure(1000, 5000), PRESSURE_LOW);
     assert_int_equal(governor_pressure(0, 0), PRESSURE_LOW);
+    assert_int_equal(governor_pressure(1, 0), PRESSURE_CRITICAL);
     assert_string_equal(pressure_name(PRESSURE_CRITICAL), "Critical");
     assert_string_equal(verdict_name(VERDICT_NEVER), "never");
+}
+
+static struct resident loner(uint32_t id, uint64_t bytes, int64_t used_ms)
+{
+    return (struct resident){ .id = id,
+                              .model = id,
+                              .context_bytes = bytes,
+                              .last_used_ms = used_ms,
+                              .model_holders = 1,
+                              .may_leave = true };
+}
+
+/* Who leaves for a claim of `need`, of a pool of 100 that is full: "1 3". */
+static void assert_leave(const struct resident *all, size_t count, uint64_t need, const char *who)
+{
+    const struct ledger l = ledger_of(100, 100);
+    const struct claim c = { .context_bytes = need };
+    size_t victims[8];
+    char left[64] = "";
+    const struct judgement j = judge(&l, &c, all, count, victims);
+    for (size_t i = 0; i < j.victims_count; i++)
+        snprintf(left + strlen(left), sizeof left - strlen(left), "%s%u", i > 0 ? " " : "",
+                 all[victims[i]].id);
+    assert_string_equal(left, who);
+}
+
+/* The largest that the set can do without stays, of equals the one that stands first; and they
+ * leave in their order. */
+static void the_largest_that_can_be_spared_stays(void **state)
+{
+    (void)state;
+    const struct resident sizes[] = { loner(1, 1, 10), loner(2, 2, 20), loner(3, 3, 30) };
+    assert_leave(sizes, 3, 4, "1 3");
+    assert_leave(sizes, 3, 3, "1 2");
+    assert_leave(sizes, 3, 6, "1 2 3");
+    const struct resident equals[] = { loner(1, 1, 10), loner(2, 1, 20), loner(3, 5, 30) };
+    assert_leave(equals, 3, 6, "2 3");
+    struct resident heavy[] = { loner(1, 3, 10), loner(2, 1, 20), loner(3, 5, 30) };
+    heavy[1].weights_bytes = 9; /* a size is both */
+    assert_leave(heavy, 3, 8, "2");
+    const struct resident unordered[] = { loner(3, 2, 30), loner(1, 2, 10), loner(2, 2, 10) };
+    assert_leave(unordered, 3, 2, "1"); /* of two used in one moment the first that was started */
+    assert_leave(unordered, 3, 4, "1 2");
+}
+
+/* A model whose workers may all leave loses its least recently used one first, wherever it
+ * stands. */
+static void the_last_worker_is_the_one_used_last(void **state)
+{
+    (void)state;
+    struct resident all[] = { loner(1, 1, 50), loner(2, 1, 40), loner(3, 1, 60) };
+    for (size_t i = 0; i < 3; i++) {
+        all[i].model = 7;
+        all[i].weights_bytes = 20;
+        all[i].model_holders = 3;
+    }
+    assert_leave(all, 3, 1, "2");
+    assert_leave(all, 3, 2, "2 1");
+    assert_leave(all, 3, 23, "2 1 3");
+    assert_leave(all, 3, 24, "");
+    all[2].may_leave = false; /* one stays, so both others are surplus */
+    const struct resident other[] = { all[0], all[1], loner(4, 9, 10) };
+    assert_leave(other, 3, 2, "2 1");
+}
+
+/* To the byte: all that is ours would do, and one byte more would not. */
+static void what_is_ours_may_just_suffice(void **state)
+{
+    (void)state;
+    struct ledger l = ledger_of(10 * GiB, 6 * GiB);
+    const struct claim c = { .context_bytes = 1 * GiB };
+    l.pinned_bytes = 1 * GiB;
+    l.available_bytes = 0;
+    l.untouched_bytes = 4 * GiB - GOVERNOR_RESERVE_BYTES;
+    assert_int_equal(judge(&l, &c, NULL, 0, NULL).waits, WAITS_BUSY);
+    l.untouched_bytes++;
+    assert_int_equal(judge(&l, &c, NULL, 0, NULL).waits, WAITS_OTHERS);
+    l.leaving_bytes = 6 * GiB; /* it does not help either */
+    assert_int_equal(judge(&l, &c, NULL, 0, NULL).waits, WAITS_OTHERS);
+}
+
+/* What pressure withholds is no part of the budget, and still it is no reason for a never. */
+static void a_withheld_budget_makes_a_claim_wait(void **state)
+{
+    (void)state;
+    struct ledger l = ledger_of(10 * GiB, 4 * GiB);
+    const struct claim c = { .context_bytes = 6 * GiB };
+    assert_int_equal(judge(&l, &c, NULL, 0, NULL).verdict, VERDICT_GRANT);
+    l.withheld_bytes = 1;
+    assert_int_equal(judge(&l, &c, NULL, 0, NULL).verdict, VERDICT_WAIT);
+    l.withheld_bytes = 20 * GiB;
+    assert_int_equal(judge(&l, &c, NULL, 0, NULL).verdict, VERDICT_WAIT);
 }
 
 int main(void)
@@ -344,6 +448,10 @@ int main(void)
         cmocka_unit_test(a_crowd_is_judged_quickly),
         cmocka_unit_test(budgets),
         cmocka_unit_test(pressures),
+        cmocka_unit_test(the_largest_that_can_be_spared_stays),
+        cmocka_unit_test(the_last_worker_is_the_one_used_last),
+        cmocka_unit_test(what_is_ours_may_just_suffice),
+        cmocka_unit_test(a_withheld_budget_makes_a_claim_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

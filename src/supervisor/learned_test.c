@@ -1,5 +1,6 @@
 /* learned_test.c — figures of workers: when they are told, and what they change. */
 #include "supervisor/test_pool.h"
+#include "supervisor/test_still.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -173,6 +174,170 @@ static void the_table_is_bounded(void **state)
     test_close(t);
 }
 
+/* A worker of a file of that digest, on a pool that stands still. */
+static struct child *still_worker(struct test_still *t, uint8_t digest)
+{
+    struct model *m = still_model(t, 100);
+    memset(m->plan.digest, digest, sizeof m->plan.digest);
+    struct child *c = still_child(t, m, READY, 10);
+    c->context = 512;
+    return c;
+}
+
+static const struct learned *known_of(const struct test_still *t, const struct child *c)
+{
+    return learned_find(t->s, &c->model->plan, c->context, c->slots);
+}
+
+static void assert_use(struct test_still *t, struct child *c, uint64_t measured, uint64_t known)
+{
+    c->measured_bytes = measured;
+    learned_use(t->s, c);
+    assert_int_equal(known_of(t, c) != NULL ? known_of(t, c)->context_bytes : 0, known);
+}
+
+/* A rise matters from a MiB on, and when it is more than two parts in a hundred. */
+static void a_use_is_learned_by_steps(void **state)
+{
+    (void)state;
+    struct test_still *t = still_open();
+    struct child *c = still_worker(t, 7);
+    assert_use(t, c, MiB - 1, 0);
+    assert_null(known_of(t, c));
+    assert_use(t, c, MiB, MiB);
+    assert_use(t, c, 2 * MiB - 1, MiB);
+    assert_use(t, c, 2 * MiB, 2 * MiB);
+    assert_use(t, c, MiB, 2 * MiB);
+    assert_use(t, c, 100 * MiB, 100 * MiB);
+    assert_use(t, c, 102 * MiB, 100 * MiB);
+    assert_use(t, c, 102 * MiB + 1, 102 * MiB + 1);
+    assert_use(t, c, 5 * MiB, 102 * MiB + 1);
+    still_close(t);
+}
+
+static void assert_load(struct test_still *t, struct child *c, int64_t load_ms, int64_t known)
+{
+    learned_load(t->s, c, load_ms);
+    assert_int_equal(known_of(t, c)->load_ms, known);
+}
+
+/* A time matters from a tenth of a second on, and when it differs by more than a fifth. */
+static void a_load_is_learned_by_steps(void **state)
+{
+    (void)state;
+    struct test_still *t = still_open();
+    struct child *c = still_worker(t, 7);
+    assert_load(t, c, 0, 1); /* 0 would say that it is not known */
+    assert_load(t, c, 50, 1);
+    assert_load(t, c, 101, 101);
+    assert_load(t, c, 200, 101);
+    assert_load(t, c, 201, 201);
+    assert_load(t, c, 500, 500);
+    assert_load(t, c, 600, 500);
+    assert_load(t, c, 601, 601);
+    assert_load(t, c, 500, 601);
+    assert_load(t, c, 480, 480);
+    assert_load(t, c, 384, 480);
+    still_close(t);
+}
+
+/* No figure without a file, and one for each way of loading it. */
+static void a_row_is_for_one_way_of_loading_one_file(void **state)
+{
+    (void)state;
+    struct test_still *t = still_open();
+    struct child *c = still_worker(t, 7), *none = still_worker(t, 0);
+    assert_use(t, none, 50 * MiB, 0);
+    none->model->plan.digest[31] = 1; /* one byte makes a name */
+    assert_use(t, none, 50 * MiB, 50 * MiB);
+    assert_use(t, c, 50 * MiB, 50 * MiB);
+    c->slots = 2;
+    assert_null(known_of(t, c));
+    c->slots = 1, c->context = 256;
+    assert_null(known_of(t, c));
+    c->context = 512, t->s->options.threads = 2;
+    assert_null(known_of(t, c));
+    t->s->options.threads = 1;
+    assert_non_null(known_of(t, c));
+    c->model->plan.digest[0]++;
+    assert_null(known_of(t, c));
+    assert_int_equal(t->s->learned.count, 2);
+    still_close(t);
+}
+
+/* What a file kept between two lives may hold anything. */
+static void figures_of_an_earlier_life_are_looked_at(void **state)
+{
+    (void)state;
+    struct test_still *t = still_open();
+    struct child *c = still_worker(t, 7);
+    struct learned row = { .context = 512, .threads = 1, .context_bytes = 9 * MiB, .load_ms = 5 };
+    supervisor_learn(t->s, &row);
+    memcpy(row.digest, c->model->plan.digest, sizeof row.digest);
+    supervisor_learn(t->s, &row);
+    row.slots = 1, row.load_ms = -1;
+    supervisor_learn(t->s, &row);
+    assert_int_equal(t->s->learned.count, 0);
+    row.load_ms = 0; /* no load was timed */
+    supervisor_learn(t->s, &row);
+    assert_int_equal(known_of(t, c)->context_bytes, 9 * MiB);
+    assert_int_equal(known_of(t, c)->load_ms, 0);
+    row.load_ms = 1, row.context_bytes = 8 * MiB;
+    supervisor_learn(t->s, &row);
+    assert_int_equal(known_of(t, c)->context_bytes, 9 * MiB);
+    assert_int_equal(known_of(t, c)->load_ms, 1);
+    row.load_ms = 0, row.context_bytes = 10 * MiB;
+    supervisor_learn(t->s, &row);
+    assert_int_equal(known_of(t, c)->context_bytes, 10 * MiB);
+    assert_int_equal(known_of(t, c)->load_ms, 1);
+    still_close(t);
+}
+
+/* As many as there are rows are kept; then the one learned longest ago goes, one for each. */
+static void the_oldest_row_makes_room(void **state)
+{
+    (void)state;
+    struct test_still *t = still_open();
+    struct child *c = still_worker(t, 7);
+    struct learned row = { .context = 512, .slots = 1, .threads = 1, .context_bytes = MiB };
+    memset(row.digest, 7, sizeof row.digest);
+    for (uint32_t i = 0; i < LEARNED_ROWS + 2; i++) {
+        row.context = 1 + i;
+        supervisor_learn(t->s, &row);
+    }
+    assert_int_equal(t->s->learned.count, LEARNED_ROWS);
+    for (uint32_t i = 0; i < LEARNED_ROWS + 2; i++) {
+        c->context = 1 + i;
+        assert_int_equal(known_of(t, c) != NULL, i >= 2);
+    }
+    still_close(t);
+}
+
+/* Until it was loaded in this life a model's load takes as long as in an earlier one. */
+static void an_earlier_life_knows_how_long_a_load_takes(void **state)
+{
+    (void)state;
+    struct test_pool *t = test_open(1000, NULL);
+    register_file(t, "m", 7);
+    struct learned row = { .context = 512, .slots = 1, .threads = 1, .load_ms = 7000 };
+    memset(row.digest, 7, sizeof row.digest);
+    supervisor_learn(t->supervisor, &row);
+    const struct model *m = model_find(t->supervisor, "m");
+    test_submit(t, "m", "e", 0);
+    test_run_until(t, 100);
+    assert_int_equal(m->load_ms, 7000);
+    test_run_until(t, 2 * SECOND);
+    assert_int_equal(m->load_ms, 500);
+    row.load_ms = 9000; /* news of another life, which are old */
+    supervisor_learn(t->supervisor, &row);
+    assert_int_equal(supervisor_unload(t->supervisor, "m", NULL), WEIR_OK);
+    test_run_until(t, 5 * SECOND);
+    test_submit(t, "m", "e", 0);
+    test_run_until(t, 5100);
+    assert_int_equal(m->load_ms, 500);
+    test_close(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -181,6 +346,12 @@ int main(void)
         cmocka_unit_test(a_claim_takes_the_larger_of_plan_and_learned),
         cmocka_unit_test(what_was_learned_can_be_too_big),
         cmocka_unit_test(the_table_is_bounded),
+        cmocka_unit_test(a_use_is_learned_by_steps),
+        cmocka_unit_test(a_load_is_learned_by_steps),
+        cmocka_unit_test(a_row_is_for_one_way_of_loading_one_file),
+        cmocka_unit_test(figures_of_an_earlier_life_are_looked_at),
+        cmocka_unit_test(the_oldest_row_makes_room),
+        cmocka_unit_test(an_earlier_life_knows_how_long_a_load_takes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

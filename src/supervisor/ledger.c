@@ -9,7 +9,8 @@ void lease_move(struct supervisor *s, struct child *c, enum lease_move why, uint
     struct model *m = c->model;
     switch (why) {
     case LEASE_GRANT:
-        if (m->holders++ == 0 || m->plan.weights_bytes > m->weights_held) {
+        m->holders++;
+        if (m->plan.weights_bytes > m->weights_held) {
             s->leased_bytes += m->plan.weights_bytes - m->weights_held;
             m->weights_held = m->plan.weights_bytes;
         }
@@ -70,8 +71,7 @@ static bool may_leave(const struct supervisor *s, const struct child *c)
     if (stay > s->options.limits.min_stay_ms)
         stay = s->options.limits.min_stay_ms;
     bool wanted = m->queue.jobs > 0 && s->now_ms - c->ready_ms < stay;
-    return child_state_may_be_victim(c->state) && c->jobs_count == 0 && !c->exited && !c->lost &&
-           !wanted;
+    return child_state_may_be_victim(c->state) && !c->exited && !c->lost && !wanted;
 }
 
 /* Of the leases of a model, those of the workers that it keeps. */
@@ -133,7 +133,7 @@ static size_t view_model(const struct supervisor *s, const struct model *m, stru
                                               .model_holders = m->holders,
                                               .may_leave = true };
     }
-    if (leaving > 0 && leaving == m->holders)
+    if (leaving == m->holders)
         l->leaving_bytes += m->weights_held;
     l->untouched_bytes += m->weights_held;
     /* Busy and loading ones count as kept before any of those that could leave. */

@@ -226,7 +226,7 @@ static void submit_load(struct test_pool *t, const struct request_callbacks *cal
 static void on_end_nothing(void *context, uint64_t id, const struct request_outcome *outcome)
 {
     (void)context, (void)id;
-    CHECK(outcome->error.code == WEIR_OK);
+    CHECK(outcome->error.code == WEIR_OK && outcome->error.index == -1);
 }
 
 /* To ask for a load is to use the model, and may say how long it stays. */

@@ -122,12 +122,61 @@ static void what_leaves_for_one_is_not_given_to_another(void **state)
     test_close(t);
 }
 
+/* To the millisecond, and from the time on at which the large one came to the queue. */
+static void after_forty_seconds_it_is_kept(void **state)
+{
+    (void)state;
+    struct test_pool *t = test_open(1000, NULL);
+    test_register(t, "busy", 300, 100, ONE);
+    test_register(t, "large", 700, 100, ONE);
+    struct test_model *early = test_register(t, "early", 200, 50, ONE);
+    struct test_model *late = test_register(t, "late", 200, 50, ONE);
+    const int64_t came = 100 * SECOND;
+    test_submit(t, "busy", "r", 0);
+    test_run_until(t, came);
+    test_submit(t, "large", "e", 0);
+    test_run_until(t, came + 40 * SECOND - 1);
+    test_submit(t, "early", "e", 0);
+    test_run_until(t, came + 40 * SECOND - 1);
+    assert_int_equal(early->spawns, 1);
+    test_run_until(t, came + 40 * SECOND);
+    test_submit(t, "late", "e", 0);
+    test_run_until(t, came + 50 * SECOND);
+    assert_int_equal(late->spawns, 0);
+    test_close(t);
+}
+
+/* A minimum that nobody has asked for waits for the busy one; a request need not wait for it. */
+static void who_has_no_request_stands_in_nobodys_way(void **state)
+{
+    (void)state;
+    struct test_pool *t = test_open(1000, NULL);
+    test_register(t, "busy", 400, 100, ONE);
+    struct test_model *idle = test_register(t, "idle", 100, 100, ONE);
+    test_register(t, "small", 350, 100, ONE);
+    test_submit(t, "busy", "r", 0);
+    test_submit(t, "idle", "e", 0);
+    test_run_until(t, 3 * SECOND);
+    struct test_model *kept = test_register(
+        t, "kept", 700, 100, (struct model_settings){ .max_workers = 1, .min_workers = 1 });
+    test_run_until(t, 4 * SECOND);
+    assert_non_null(strstr(t->heard.news, "wait kept: "));
+    const struct test_request *r = test_submit(t, "small", "e", 0);
+    test_run_until(t, 6 * SECOND);
+    assert_ended(r, WEIR_OK);
+    assert_int_equal(test_workers(&t->world, idle), 0);
+    assert_int_equal(kept->spawns, 0);
+    test_close(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_claim_on_foreign_memory_stands_in_nobodys_way),
         cmocka_unit_test(a_large_claim_is_not_passed_for_ever),
         cmocka_unit_test(what_leaves_for_one_is_not_given_to_another),
+        cmocka_unit_test(after_forty_seconds_it_is_kept),
+        cmocka_unit_test(who_has_no_request_stands_in_nobodys_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -277,6 +277,62 @@ static void who_returns_credit_himself_has_a_job_of_his_own(void **state)
     test_close(t);
 }
 
+static const struct job *find(const struct test_pool *t, const struct submission *r, uint64_t hash)
+{
+    return merge_find(t->supervisor, model_find(t->supervisor, "m"), r, hash);
+}
+
+/* A job that some caller could not get all of, or that did harm, is nobody's to join; and work is
+ * equal in every respect or it is not. */
+static void what_is_open_and_equal_is_found(void **state)
+{
+    (void)state;
+    struct test_model *m;
+    struct test_pool *t = warm_pool(1, &m);
+    test_register(t, "other", 100, 10, (struct model_settings){ .max_workers = 1 });
+    struct job *j = job_of(t, test_submit(t, "m", "r abc", 0));
+    struct submission r = {
+        .capability = j->capability,
+        .operation = j->operation,
+        .mergeable = true,
+        .payload = (uint8_t[]){'r', ' ', 'a', 'b', 'c'},
+        .payload_bytes = 5
+    };
+    const uint64_t hash = j->hash;
+    assert_ptr_equal(find(t, &r, hash), j);
+    assert_null(find(t, &r, hash + 1));
+    assert_null(merge_find(t->supervisor, model_find(t->supervisor, "other"), &r, hash));
+    bool *const marks[] = { &j->output_seen, &j->cancel_sent, &j->alone };
+    for (size_t i = 0; i < ARRAY_COUNT(marks); i++) {
+        *marks[i] = true;
+        assert_null(find(t, &r, hash));
+        *marks[i] = false;
+    }
+    j->deaths = 1;
+    assert_null(find(t, &r, hash));
+    j->deaths = 0;
+    r.own_credit = true;
+    assert_null(find(t, &r, hash));
+    r.own_credit = false, r.mergeable = false;
+    assert_null(find(t, &r, hash));
+    r.mergeable = true, r.capability = WEIR_VISION;
+    assert_null(find(t, &r, hash));
+    r.capability = j->capability, r.operation = WEIR_TOKENIZE;
+    assert_null(find(t, &r, hash));
+    r.operation = j->operation, r.payload_bytes = 4;
+    assert_null(find(t, &r, hash));
+    r.payload_bytes = 5, r.payload = (uint8_t[]){ 'r', ' ', 'a', 'b', 'x' };
+    assert_null(find(t, &r, hash));
+    const size_t bytes = j->payload_bytes;
+    j->payload_bytes = r.payload_bytes = 0; /* an input without a payload */
+    assert_ptr_equal(find(t, &r, hash), j);
+    j->payload_bytes = r.payload_bytes = 1;
+    r.payload = (uint8_t[]){ 'x' };
+    assert_null(find(t, &r, hash));
+    j->payload_bytes = bytes;
+    test_close(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -289,6 +345,7 @@ int main(void)
         cmocka_unit_test(who_leaves_while_others_are_told_takes_nothing_away),
         cmocka_unit_test(nobody_joins_what_killed_a_worker),
         cmocka_unit_test(who_returns_credit_himself_has_a_job_of_his_own),
+        cmocka_unit_test(what_is_open_and_equal_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -31,7 +31,7 @@ enum pressure memory_pressure(const struct supervisor *s)
 
 static bool is_surplus(const struct supervisor *s)
 {
-    return s->leased_bytes + s->withheld_bytes > s->budget_bytes && s->leased_bytes > 0;
+    return s->leased_bytes + s->withheld_bytes > s->budget_bytes;
 }
 
 static void take_machine(struct supervisor *s, const struct memory_facts *facts)

@@ -1,4 +1,5 @@
 /* pressure_test.c — what follows when the machine has too little memory, or the budget falls. */
+#include "supervisor/governor.h"
 #include "supervisor/test_pool.h"
 
 #include <setjmp.h>
@@ -58,6 +59,7 @@ static void critical_pressure_makes_the_least_used_leave(void **state)
         strstr(t->heard.news, "evict a: for pressure: needs 400 MiB, leased 900 MiB of"));
     assert_non_null(strstr(t->heard.news, "the 2 that leave free 600 MiB"));
     assert_null(strstr(t->heard.news, "evict c"));
+    assert_int_equal(test_totals(t).verdicts[VERDICT_EVICT], 1); /* of both together */
     assert_non_null(strstr(t->heard.news, "pressure -: 1.1 GiB of 9.8 GiB are available\n"));
     test_close(t);
 }

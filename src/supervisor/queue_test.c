@@ -231,6 +231,173 @@ static void the_order_holds_for_random_arrivals(void **state)
     }
 }
 
+/* It stands before the younger ones of its own client, and its client before all others. */
+static void a_retried_job_brings_its_client_to_the_front(void **state)
+{
+    (void)state;
+    struct bench *b = bench_open();
+    struct job *first = push(b, "b", 2);
+    assert_ptr_equal(take(b), first);
+    first->id = ++b->last;
+    const struct job *other = push(b, "a", 2), *younger = push(b, "b", 2);
+    queue_push(b->s, first, true);
+    assert_ptr_equal(queue_oldest(&b->model.queue), first);
+    assert_int_equal(queue_place(&b->model.queue, first), 1);
+    assert_ptr_equal(take(b), first);
+    assert_ptr_equal(take(b), other);
+    assert_ptr_equal(take(b), younger);
+    bench_close(b);
+}
+
+/* Those that one worker took with it come back from the last to the first, and are in order. */
+static void jobs_that_stand_aside_do_so_by_age(void **state)
+{
+    (void)state;
+    struct bench *b = bench_open();
+    struct job *jobs[4];
+    for (size_t i = 0; i < 4; i++) {
+        b->s->now_ms = i < 2 ? 0 : (int64_t)i * SECOND; /* the first two came together */
+        jobs[i] = push(b, "a", 2);
+    }
+    const struct job *other = push(b, "b", 2);
+    static const size_t order[] = { 1, 3, 0, 2 };
+    for (size_t i = 0; i < 4; i++) {
+        queue_remove(b->s, jobs[order[i]]);
+        jobs[order[i]]->alone = true;
+        queue_push(b->s, jobs[order[i]], true);
+    }
+    assert_int_equal(queue_place(&b->model.queue, other), 5);
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(queue_place(&b->model.queue, jobs[i]), 1);
+        assert_ptr_equal(queue_first_alone(&b->model.queue), jobs[i]);
+        assert_ptr_equal(queue_oldest(&b->model.queue), jobs[i]);
+        if (i < 3)
+            assert_int_equal(queue_place(&b->model.queue, jobs[3]), 4 - i);
+        queue_take(b->s, jobs[i]);
+        jobs[i]->id = 0;
+    }
+    assert_ptr_equal(queue_oldest(&b->model.queue), other);
+    bench_close(b);
+}
+
+/* The oldest is the one that came first, wherever it stands; of equals the one that had its try. */
+static void the_oldest_is_found_on_either_side(void **state)
+{
+    (void)state;
+    struct bench *b = bench_open();
+    const struct job *early = push(b, "a", 2);
+    b->s->now_ms = SECOND;
+    struct job *alone = push(b, "a", 2);
+    queue_remove(b->s, alone);
+    alone->alone = true;
+    queue_push(b->s, alone, true);
+    assert_ptr_equal(queue_oldest(&b->model.queue), early);
+    assert_ptr_equal(take(b), early);
+    const struct job *equal = push(b, "a", 0);
+    assert_ptr_equal(queue_oldest(&b->model.queue), alone);
+    assert_ptr_equal(take(b), equal);
+    queue_remove(b->s, alone);
+    alone->id = 0;
+    assert_null(queue_oldest(&b->model.queue));
+    assert_null(queue_first_alone(&b->model.queue));
+    bench_close(b);
+}
+
+/* The same priority once more is no reason to stand behind the others again; nor does one that
+ * stands aside move. */
+static void a_priority_that_is_no_better_moves_nothing(void **state)
+{
+    (void)state;
+    struct bench *b = bench_open();
+    struct job *first = push(b, "a", 2), *second = push(b, "a", 2);
+    struct job *alone = push(b, "b", 2);
+    queue_raise(b->s, first, 2);
+    queue_remove(b->s, alone);
+    alone->alone = true;
+    queue_push(b->s, alone, true);
+    queue_raise(b->s, alone, 0);
+    assert_int_equal(alone->priority, 0);
+    assert_ptr_equal(queue_first_alone(&b->model.queue), alone);
+    queue_remove(b->s, alone);
+    alone->id = 0;
+    assert_ptr_equal(take(b), first);
+    assert_ptr_equal(take(b), second);
+    bench_close(b);
+}
+
+/* Who came to a level in one moment keeps the order of the turns when all rise. */
+static void a_rise_keeps_the_turns(void **state)
+{
+    (void)state;
+    struct bench *b = bench_open();
+    const struct job *jobs[] = { push(b, "a", 1), push(b, "b", 1), push(b, "a", 1) };
+    b->s->now_ms = 10 * SECOND;
+    const struct job *urgent = push(b, "c", 0);
+    assert_int_equal(queue_place(&b->model.queue, jobs[1]), 2);
+    assert_int_equal(queue_place(&b->model.queue, urgent), 3);
+    assert_int_equal(queue_place(&b->model.queue, jobs[2]), 4);
+    assert_ptr_equal(take(b), jobs[0]);
+    assert_ptr_equal(take(b), jobs[1]);
+    assert_ptr_equal(take(b), urgent);
+    assert_ptr_equal(take(b), jobs[2]);
+    bench_close(b);
+}
+
+/* A level for each period however late somebody looks, and none for a job that is there already. */
+static void a_late_look_raises_by_several(void **state)
+{
+    (void)state;
+    struct bench *b = bench_open();
+    const struct job *batch = push(b, "a", 4);
+    b->s->now_ms = 35 * SECOND;
+    const struct job *high = push(b, "b", 1), *low = push(b, "b", 3);
+    assert_int_equal(batch->level, 1);
+    assert_int_equal(batch->level_ms, 30 * SECOND);
+    assert_ptr_equal(take(b), batch);
+    assert_ptr_equal(take(b), high);
+    b->s->now_ms = 1000 * SECOND;
+    assert_ptr_equal(queue_peek(b->s, &b->model.queue), low);
+    assert_int_equal(low->level, 0);
+    assert_int_equal(low->level_ms, 65 * SECOND);
+    bench_close(b);
+}
+
+/* What waited before it ran counts: it comes back to the level that it would have by now. */
+static void a_retried_job_keeps_its_rise(void **state)
+{
+    (void)state;
+    struct bench *b = bench_open();
+    const struct job *old = push(b, "a", 3);
+    b->s->now_ms = 5 * SECOND;
+    struct job *retried = push(b, "b", 3);
+    queue_take(b->s, retried);
+    b->s->now_ms = 27 * SECOND;
+    queue_push(b->s, retried, true);
+    assert_int_equal(retried->level, 1);
+    assert_int_equal(retried->level_ms, 25 * SECOND);
+    assert_ptr_equal(queue_oldest(&b->model.queue), old);
+    assert_ptr_equal(take(b), retried);
+    assert_ptr_equal(take(b), old);
+    bench_close(b);
+}
+
+/* One that is raised now comes behind those that rose to that level before. */
+static void who_rose_before_is_before_who_is_raised(void **state)
+{
+    (void)state;
+    struct bench *b = bench_open();
+    const struct job *normal = push(b, "a", 2);
+    b->s->now_ms = 9 * SECOND;
+    struct job *low = push(b, "b", 3);
+    b->s->now_ms = 11 * SECOND;
+    queue_raise(b->s, low, 1);
+    assert_int_equal(normal->level, 1);
+    assert_int_equal(low->level, 1);
+    assert_ptr_equal(take(b), normal);
+    assert_ptr_equal(take(b), low);
+    bench_close(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -240,6 +407,14 @@ int main(void)
         cmocka_unit_test(a_retried_job_is_in_front_and_an_alone_one_aside),
         cmocka_unit_test(a_better_priority_moves_a_job_that_waits),
         cmocka_unit_test(the_order_holds_for_random_arrivals),
+        cmocka_unit_test(a_retried_job_brings_its_client_to_the_front),
+        cmocka_unit_test(jobs_that_stand_aside_do_so_by_age),
+        cmocka_unit_test(the_oldest_is_found_on_either_side),
+        cmocka_unit_test(a_priority_that_is_no_better_moves_nothing),
+        cmocka_unit_test(a_rise_keeps_the_turns),
+        cmocka_unit_test(a_late_look_raises_by_several),
+        cmocka_unit_test(a_retried_job_keeps_its_rise),
+        cmocka_unit_test(who_rose_before_is_before_who_is_raised),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,7 +24,7 @@ static struct child *first_to_go(const struct model *m, bool quiet_only)
     struct child *first = NULL;
     LIST_EACH(&m->children, at) {
         struct child *c = CONTAINER_OF(at, struct child, link);
-        const bool quiet = child_state_may_be_victim(c->state) && c->jobs_count == 0;
+        const bool quiet = child_state_may_be_victim(c->state);
         if (!child_state_is_living(c->state) || c->exited || (quiet_only && !quiet))
             continue;
         if (first == NULL || goes_before(c, first))
@@ -77,7 +77,7 @@ void turn_retire(struct supervisor *s, struct model *m)
     LIST_EACH(&m->children, at) {
         const struct child *c = CONTAINER_OF(at, struct child, link);
         living += child_state_is_living(c->state);
-        quiet += child_state_may_be_victim(c->state) && c->jobs_count == 0;
+        quiet += child_state_may_be_victim(c->state);
     }
     const int64_t idle_ms = model_idle_ms(m);
     /* A busy or loading worker: the model is not quiet. */

@@ -28,6 +28,14 @@ void buffer_clear(struct buffer *b)
     b->failed = false;
 }
 
+void buffer_reuse(struct buffer *b, size_t most)
+{
+    if (b->cap > most)
+        buffer_finish(b);
+    else
+        buffer_clear(b);
+}
+
 /* Doubles, so that appending costs constant time a byte. One byte more than `cap` is always there,
  * for the NUL of buffer_take. */
 static bool grow(struct buffer *b, size_t need)

@@ -21,8 +21,9 @@ struct buffer {
 };
 
 void buffer_init(struct buffer *b, size_t max);
-void buffer_finish(struct buffer *b); /* frees; the buffer is empty and usable again */
-void buffer_clear(struct buffer *b);  /* len 0, failure forgotten, memory kept */
+void buffer_finish(struct buffer *b);             /* frees; the buffer is empty and usable again */
+void buffer_clear(struct buffer *b);              /* len 0, failure forgotten, memory kept */
+void buffer_reuse(struct buffer *b, size_t most); /* clear; more memory than `most` is freed */
 uint8_t *buffer_reserve(struct buffer *b, size_t n); /* room for n more at data+len, or NULL */
 void buffer_append(struct buffer *b, const void *data, size_t n);
 void buffer_text(struct buffer *b, const char *text);

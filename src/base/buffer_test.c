@@ -95,6 +95,26 @@ static void a_counted_run_is_whole_or_absent(void **state)
     buffer_finish(&b);
 }
 
+static void reuse_keeps_memory_up_to_a_bound(void **state)
+{
+    (void)state;
+    struct buffer b;
+    buffer_init(&b, 1000);
+    buffer_text(&b, "a few");
+    const size_t cap = b.cap;
+    buffer_reserve(&b, 1000);
+    assert_true(b.failed);
+    buffer_reuse(&b, cap);
+    assert_false(b.failed);
+    assert_int_equal(b.len, 0);
+    assert_int_equal(b.cap, cap);
+    buffer_reuse(&b, cap - 1);
+    assert_int_equal(b.cap, 0);
+    buffer_text(&b, "again");
+    assert_true(str_eq(buffer_view(&b), STR("again")));
+    buffer_finish(&b);
+}
+
 static void hostile_lengths_do_not_overflow(void **state)
 {
     (void)state;
@@ -180,6 +200,7 @@ int main(void)
         cmocka_unit_test(numbers_are_little_endian),
         cmocka_unit_test(the_ceiling_is_exact_and_failure_sticks),
         cmocka_unit_test(a_counted_run_is_whole_or_absent),
+        cmocka_unit_test(reuse_keeps_memory_up_to_a_bound),
         cmocka_unit_test(hostile_lengths_do_not_overflow),
         cmocka_unit_test(printf_fits_to_the_last_byte),
         cmocka_unit_test(grows_keeping_what_is_there),

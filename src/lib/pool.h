@@ -31,6 +31,7 @@ struct weir {
     int epoll, timer, wake;
     bool awake;           /* wake was written and not yet read */
     bool stepping;        /* inside weir_step: a callback may not step or close */
+    bool turn_ahead;      /* the step takes in facts, and decides and flushes after them */
     int64_t timer_ms;     /* what the timer is set to */
     struct map processes; /* by id */
     struct arena scratch; /* of the output being delivered */
@@ -43,7 +44,7 @@ struct weir {
 void world_init(struct weir *w);
 enum weir_code world_open(struct weir *w, struct weir_error *err); /* epoll and friends */
 void world_close(struct weir *w);
-void world_wake(struct weir *w); /* makes weir_fd readable until the next step */
+void world_wake(struct weir *w); /* makes weir_fd readable until the next turn */
 enum weir_code world_wait(struct weir *w, int timeout_ms, struct weir_error *err);
 void world_arm(struct weir *w, int64_t next_ms);
 void world_kill_all(struct weir *w);

@@ -49,8 +49,8 @@ void process_kill(const struct process *p, bool hard);
  * blocks, unless `wait`. */
 bool process_reap(struct process *p, bool wait, char status[64]);
 
-/* Appends to the channel and writes what goes; a channel that fails or holds too much becomes a
- * problem. */
+/* Appends to the channel; process_flush writes what goes. A channel that fails or holds too much
+ * becomes a problem. */
 void process_send(struct process *p, enum frame_type type, uint64_t job, struct str body,
                   struct str payload);
 void process_flush(struct process *p);

@@ -253,10 +253,8 @@ void process_flush(struct process *p)
         }
     }
     if (p->channel_closed || p->out_sent == p->out.len) {
-        buffer_clear(&p->out);
+        buffer_reuse(&p->out, OUT_KEPT); /* one large request must not cost its memory for ever */
         p->out_sent = 0;
-        if (p->out.cap > OUT_KEPT) /* one large request must not cost its memory for ever */
-            buffer_finish(&p->out);
     }
     p->wants_write = p->out.len > 0;
 }
@@ -274,22 +272,24 @@ void process_send(struct process *p, enum frame_type type, uint64_t job, struct 
     frame_write_parts(&p->out, job, payload.data, payload.len);
     if (p->out.failed)
         channel_problem(p, "it does not read what it is sent", 0);
-    process_flush(p);
 }
 
 size_t process_read(struct process *p)
 {
+    const size_t most = READ_AT_ONCE / 4;
     size_t taken = 0;
-    while (!p->channel_closed && taken < READ_AT_ONCE) {
-        uint8_t *room = buffer_reserve(&p->in, READ_AT_ONCE / 4);
+    bool is_more = true;
+    while (!p->channel_closed && is_more && taken < READ_AT_ONCE) {
+        uint8_t *room = buffer_reserve(&p->in, most);
         if (room == NULL) {
             channel_problem(p, "it sends faster than it is read", 0);
             break;
         }
-        ssize_t n = recv(p->socket, room, READ_AT_ONCE / 4, MSG_DONTWAIT);
+        ssize_t n = recv(p->socket, room, most, MSG_DONTWAIT);
         if (n > 0) {
             p->in.len += (size_t)n;
             taken += (size_t)n;
+            is_more = (size_t)n == most; /* less was all that there was */
         } else if (n < 0 && errno == EINTR) {
             continue;
         } else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {

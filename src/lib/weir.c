@@ -239,8 +239,9 @@ enum weir_code weir_step(struct weir *w, int timeout_ms, struct weir_error *err)
 {
     if (w->stepping)
         return weir_fail(err, WEIR_INVALID, "weir_step was called from within a callback");
-    w->stepping = true;
+    w->stepping = w->turn_ahead = true;
     enum weir_code code = world_wait(w, timeout_ms, err);
+    w->turn_ahead = false;
     int64_t next = supervisor_turn(w->supervisor, clock_ms());
     tell_events(w);
     int64_t save = learned_file_step(&w->learned, clock_ms());

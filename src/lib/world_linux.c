@@ -65,6 +65,16 @@ static void rewatch(struct weir *w, struct process *p)
         world_wake(w); /* so that the next step arms for it */
 }
 
+/* While the socket is full it is epoll that says when to go on. */
+static void flush(struct weir *w, struct process *p)
+{
+    if (p->wants_write && !p->channel_closed)
+        return;
+    process_flush(p);
+    if (p->wants_write || p->channel_closed)
+        rewatch(w, p);
+}
+
 static enum weir_code on_spawn(void *context, enum spawn_kind kind, uint32_t id,
                                const struct spawn_spec *spec, struct weir_error *err)
 {
@@ -108,10 +118,9 @@ static void on_send(void *context, uint32_t id, enum frame_type type, uint64_t j
     struct process *p = find(w, id);
     if (p == NULL || p->channel_closed)
         return;
-    bool wanted = p->wants_write;
     process_send(p, type, job, body, payload);
-    if (p->wants_write != wanted || p->channel_closed)
-        rewatch(w, p);
+    if (!w->turn_ahead)
+        flush(w, p);
 }
 
 static void on_kill(void *context, uint32_t id, enum world_signal signal)
@@ -204,7 +213,7 @@ void world_close(struct weir *w)
 void world_wake(struct weir *w)
 {
     uint64_t one = 1;
-    if (w->awake)
+    if (w->awake || w->turn_ahead)
         return;
     w->awake = true;
     ssize_t n = write(w->wake, &one, sizeof one);
@@ -323,8 +332,11 @@ enum weir_code world_wait(struct weir *w, int timeout_ms, struct weir_error *err
     for (int i = 0; i < n; i++)
         on_event(w, &events[i]);
     size_t cursor = 0;
-    for (struct process *p; (p = map_next(&w->processes, &cursor)) != NULL;)
+    for (struct process *p; (p = map_next(&w->processes, &cursor)) != NULL;) {
+        if (p->out.len > 0 || p->out.failed)
+            flush(w, p);
         report_problem(w, p);
+    }
     return WEIR_OK;
 }
 

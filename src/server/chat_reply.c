@@ -1,6 +1,9 @@
 #include "server/chat_reply.h"
 
 #include "base/jsonw.h"
+#include "base/size.h"
+
+#define COMMON_BYTES_MAX ((size_t)(64 * KiB)) /* the name of a model is most of it */
 
 static void begin(struct jsonw *j, struct buffer *out, const struct chat_reply *r,
                   const char *object)
@@ -53,43 +56,71 @@ void chat_reply_whole(struct buffer *out, const struct chat_reply *r, struct str
     jsonw_end(&j);
 }
 
-/* `key` and `text` are the delta; `finish` is NULL in all chunks but one. */
-static void write_chunk(struct buffer *out, const struct chat_reply *r, const char *key,
-                        struct str text, const char *finish)
+/* A chunk up to the members of its delta. */
+static void open_chunk(struct jsonw *j, struct buffer *out, const struct chat_reply *r)
 {
-    struct jsonw j;
-    begin(&j, out, r, "chat.completion.chunk");
-    jsonw_object(&j);
-    jsonw_key(&j, "index"), jsonw_u64(&j, 0);
-    jsonw_key(&j, "delta");
-    jsonw_object(&j);
-    if (key)
-        jsonw_key(&j, key), jsonw_str(&j, text);
-    if (key && key[0] == 'r') /* the role comes with an empty beginning of the text */
-        jsonw_key(&j, "content"), jsonw_text(&j, "");
-    jsonw_end(&j);
-    jsonw_key(&j, "logprobs"), jsonw_null(&j);
-    jsonw_key(&j, "finish_reason"), jsonw_text(&j, finish);
-    jsonw_end(&j);
-    jsonw_end(&j);
+    begin(j, out, r, "chat.completion.chunk");
+    jsonw_object(j);
+    jsonw_key(j, "index"), jsonw_u64(j, 0);
+    jsonw_key(j, "delta");
+    jsonw_object(j);
+}
+
+/* `finish` is NULL in all chunks but one. */
+static void close_chunk(struct jsonw *j, const struct chat_reply *r, const char *finish)
+{
+    jsonw_end(j);
+    jsonw_key(j, "logprobs"), jsonw_null(j);
+    jsonw_key(j, "finish_reason"), jsonw_text(j, finish);
+    jsonw_end(j);
+    jsonw_end(j);
     if (r->wants_usage)
-        jsonw_key(&j, "usage"), jsonw_null(&j);
-    jsonw_end(&j);
+        jsonw_key(j, "usage"), jsonw_null(j);
+    jsonw_end(j);
 }
 
 void chat_reply_role(struct buffer *out, const struct chat_reply *r)
 {
-    write_chunk(out, r, "role", STR("assistant"), NULL);
+    struct jsonw j;
+    open_chunk(&j, out, r);
+    jsonw_key(&j, "role"), jsonw_text(&j, "assistant");
+    jsonw_key(&j, "content"), jsonw_text(&j, "");
+    close_chunk(&j, r, NULL);
+}
+
+void chat_reply_prepare(struct chat_reply *r)
+{
+    struct jsonw j;
+    buffer_init(&r->common, COMMON_BYTES_MAX);
+    open_chunk(&j, &r->common, r);
+    jsonw_key(&j, "content");
+    r->front = r->common.len;
+    jsonw_null(&j);
+    r->common.len = r->front; /* a text will stand in its place */
+    close_chunk(&j, r, NULL);
+}
+
+void chat_reply_unprepare(struct chat_reply *r)
+{
+    buffer_finish(&r->common);
 }
 
 void chat_reply_text(struct buffer *out, const struct chat_reply *r, struct str text)
 {
-    write_chunk(out, r, "content", text, NULL);
+    struct jsonw j;
+    const struct str common = buffer_view(&r->common);
+    out->failed = out->failed || r->common.failed;
+    buffer_append(out, common.data, r->front);
+    jsonw_init(&j, out);
+    jsonw_str(&j, text);
+    buffer_append(out, common.data + r->front, common.len - r->front);
 }
 
 void chat_reply_finish(struct buffer *out, const struct chat_reply *r, enum weir_finish finish)
 {
-    write_chunk(out, r, NULL, STR(""), finish_name(finish));
+    struct jsonw j;
+    open_chunk(&j, out, r);
+    close_chunk(&j, r, finish_name(finish));
 }
 
 void chat_reply_usage(struct buffer *out, const struct chat_reply *r, const struct weir_end *end)

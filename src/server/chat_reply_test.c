@@ -42,21 +42,27 @@ static void whole_answer_is_written(void **state)
 
 static void chunks_are_written(void **state)
 {
-    struct chat_reply with_usage = plain;
+    struct chat_reply with_usage = plain, without = plain;
     struct buffer b;
     (void)state;
     with_usage.wants_usage = true;
     buffer_init(&b, 4096);
+    chat_reply_prepare(&without);
+    chat_reply_prepare(&with_usage);
     chat_reply_role(&b, &plain);
     assert_is(&b, CHUNK("{\"role\":\"assistant\",\"content\":\"\"}", "null") "}");
-    chat_reply_text(&b, &plain, STR("x"));
+    chat_reply_text(&b, &without, STR("x"));
     assert_is(&b, CHUNK("{\"content\":\"x\"}", "null") "}");
+    chat_reply_text(&b, &without, STR("a\"b"));
+    assert_is(&b, CHUNK("{\"content\":\"a\\\"b\"}", "null") "}");
     chat_reply_text(&b, &with_usage, STR("x"));
     assert_is(&b, CHUNK("{\"content\":\"x\"}", "null") ",\"usage\":null}");
     chat_reply_finish(&b, &plain, WEIR_FINISH_STOP);
     assert_is(&b, CHUNK("{}", "\"stop\"") "}");
     chat_reply_usage(&b, &with_usage, &end);
     assert_is(&b, BEGIN("chat.completion.chunk") "]" USAGE "}");
+    chat_reply_unprepare(&without);
+    chat_reply_unprepare(&with_usage);
     buffer_finish(&b);
 }
 

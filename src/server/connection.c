@@ -273,19 +273,25 @@ static void watch_unsent(struct connection *c)
     c->is_stall_timed = true;
 }
 
+/* How many of the bytes the socket takes at once. */
+static size_t send_now(struct connection *c, const char *data, size_t len)
+{
+    if (len == 0 || c->state == CLOSED || connection_unsent(c) > 0)
+        return 0;
+    uv_buf_t all = { .base = (char *)data, .len = len };
+    int n = uv_try_write((uv_stream_t *)&c->tcp, &all, 1);
+    return n > 0 ? (size_t)n : 0; /* uv_write will meet any other failure again */
+}
+
 void connection_send(struct connection *c, struct buffer *bytes)
 {
-    size_t len, sent = 0;
+    size_t len;
     char *data = buffer_take(bytes, &len);
-    if (data == NULL || len == 0 || c->state == CLOSED) {
+    if (data == NULL || c->state == CLOSED) {
         mem_free(data);
         return;
     }
-    if (connection_unsent(c) == 0) {
-        uv_buf_t all = { .base = data, .len = len };
-        int n = uv_try_write((uv_stream_t *)&c->tcp, &all, 1);
-        sent = n > 0 ? (size_t)n : 0; /* uv_write will meet any other failure again */
-    }
+    size_t sent = send_now(c, data, len);
     if (sent == len) {
         mem_free(data);
         return;
@@ -297,6 +303,17 @@ void connection_send(struct connection *c, struct buffer *bytes)
     c->queued_bytes += rest.len;
     CHECK(uv_write(&w->request, (uv_stream_t *)&c->tcp, &rest, 1, on_written) == 0);
     watch_unsent(c);
+}
+
+void connection_write(struct connection *c, struct str bytes)
+{
+    struct buffer rest;
+    size_t sent = send_now(c, bytes.data, bytes.len);
+    if (sent == bytes.len)
+        return;
+    buffer_init(&rest, bytes.len - sent);
+    buffer_append(&rest, bytes.data + sent, bytes.len - sent);
+    connection_send(c, &rest);
 }
 
 void connection_answered(struct connection *c, bool stays_open)

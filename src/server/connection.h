@@ -23,6 +23,8 @@ void connection_accept(struct server *s, uv_stream_t *listener);
 /* Takes the bytes of `bytes`, which is empty afterwards. Never ends the connection before it
  * returns: a broken socket is noticed later. */
 void connection_send(struct connection *c, struct buffer *bytes);
+/* The same for bytes that stay the caller's: what the socket does not take at once is copied. */
+void connection_write(struct connection *c, struct str bytes);
 size_t connection_unsent(const struct connection *c);
 /* From now on the kernel keeps about so many bytes at most, so that a client which does not read is
  * noticed by what is unsent. */

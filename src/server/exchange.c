@@ -283,19 +283,17 @@ void exchange_stream_begin(struct exchange *x, const char *content_type)
 
 bool exchange_stream_write(struct exchange *x, struct str piece)
 {
-    struct buffer out;
     struct server *s = x->server;
     if (x->is_head_only || piece.len == 0)
         return true;
-    buffer_init(&out, piece.len + 32);
-    if (x->is_chunked)
-        buffer_printf(&out, "%zx\r\n", piece.len);
-    buffer_str(&out, piece);
-    if (x->is_chunked)
-        buffer_text(&out, "\r\n");
     x->sent_bytes += piece.len;
-    connection_send(x->connection, &out);
-    buffer_finish(&out);
+    if (x->is_chunked) {
+        http_reply_chunk(&s->chunk, piece);
+        connection_write(x->connection, buffer_view(&s->chunk));
+        buffer_reuse(&s->chunk, SERVER_EVENT_BYTES_KEPT);
+    } else {
+        connection_write(x->connection, piece);
+    }
     size_t unsent = connection_unsent(x->connection);
     if (x->has_credit || unsent <= (size_t)s->limits.unsent_bytes)
         return true;

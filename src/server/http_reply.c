@@ -92,6 +92,24 @@ void http_reply_head(struct buffer *out, const struct http_reply *reply, int64_t
     buffer_printf(out, "Connection: %s\r\n\r\n", reply->keep_alive ? "keep-alive" : "close");
 }
 
+/* Digits by hand: a stream of tokens comes through here once a token. */
+void http_reply_chunk(struct buffer *out, struct str piece)
+{
+    static const char hex[] = "0123456789abcdef";
+    char size[2 * sizeof(piece.len)];
+    size_t at = sizeof(size);
+    size_t left = piece.len;
+    do
+        size[--at] = hex[left & 15];
+    while ((left >>= 4) > 0);
+    if (buffer_reserve(out, piece.len + HTTP_REPLY_CHUNK_ROOM) == NULL)
+        return; /* all of it or nothing */
+    buffer_append(out, size + at, sizeof(size) - at);
+    buffer_text(out, "\r\n");
+    buffer_str(out, piece);
+    buffer_text(out, "\r\n");
+}
+
 static const char *error_type(int status)
 {
     switch (status) {

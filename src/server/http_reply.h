@@ -22,6 +22,9 @@ struct http_reply {
 };
 
 void http_reply_head(struct buffer *out, const struct http_reply *reply, int64_t wall_ms);
+/* A piece of a chunked body in its framing, which is at most so much. */
+#define HTTP_REPLY_CHUNK_ROOM 32
+void http_reply_chunk(struct buffer *out, struct str piece);
 /* The statuses that we send, numbered for counting; any other is the last number, status 0. */
 #define HTTP_REPLY_STATUS_COUNT 22
 size_t http_reply_index(int status);

@@ -96,6 +96,29 @@ static void retries_are_advised(void **state)
     assert_retry(WEIR_UNAVAILABLE, 2001, "Retry-After: 3\r\nretry-after-ms: 2001\r\n");
 }
 
+static void chunks_are_framed(void **state)
+{
+    static const char piece[300] = "";
+    struct buffer b;
+    (void)state;
+    buffer_init(&b, sizeof(piece) + HTTP_REPLY_CHUNK_ROOM);
+    http_reply_chunk(&b, STR("a"));
+    assert_text(&b, "1\r\na\r\n");
+    buffer_clear(&b);
+    http_reply_chunk(&b, STR("0123456789abcdef"));
+    assert_text(&b, "10\r\n0123456789abcdef\r\n");
+    buffer_clear(&b);
+    http_reply_chunk(&b, (struct str){ piece, sizeof(piece) });
+    assert_int_equal(b.len, 3 + 2 + sizeof(piece) + 2);
+    assert_memory_equal(b.data, "12c\r\n", 5);
+    buffer_clear(&b);
+    http_reply_chunk(&b, (struct str){ piece, sizeof(piece) });
+    http_reply_chunk(&b, STR("a")); /* finds no room */
+    assert_true(b.failed);
+    assert_int_equal(b.len, 3 + 2 + sizeof(piece) + 2);
+    buffer_finish(&b);
+}
+
 static void statuses_are_numbered(void **state)
 {
     (void)state;
@@ -113,7 +136,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(statuses_are_numbered),     cmocka_unit_test(heads_are_written),
         cmocka_unit_test(every_status_has_a_reason), cmocka_unit_test(errors_are_objects),
-        cmocka_unit_test(retries_are_advised),
+        cmocka_unit_test(retries_are_advised),       cmocka_unit_test(chunks_are_framed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -48,40 +48,34 @@ static const struct exchange_calls plain_calls = { .output = on_output, .ended =
 static bool begin_stream(struct exchange *x)
 {
     struct chat *c = x->state;
-    struct buffer event;
     if (x->is_streaming)
         return true;
+    chat_reply_prepare(&c->reply);
     sse_begin(x);
-    sse_open(&event, NULL);
-    chat_reply_role(&event, &c->reply);
-    return sse_send(x, &event);
+    chat_reply_role(sse_open(x, NULL), &c->reply);
+    return sse_send(x);
 }
 
 static void on_piece(struct exchange *x, const struct weir_output *output)
 {
     struct chat *c = x->state;
-    struct buffer event;
     if (!begin_stream(x) || output->bytes == 0)
         return;
-    sse_open(&event, NULL);
-    chat_reply_text(&event, &c->reply, (struct str){ output->text, output->bytes });
-    sse_send(x, &event);
+    chat_reply_text(sse_open(x, NULL), &c->reply, (struct str){ output->text, output->bytes });
+    sse_send(x);
 }
 
 static void on_stream_ended(struct exchange *x, const struct weir_end *end)
 {
     struct chat *c = x->state;
-    struct buffer event;
     if (!begin_stream(x))
         return;
-    sse_open(&event, NULL);
-    chat_reply_finish(&event, &c->reply, end->finish);
-    if (!sse_send(x, &event))
+    chat_reply_finish(sse_open(x, NULL), &c->reply, end->finish);
+    if (!sse_send(x))
         return;
     if (c->chat.wants_usage) {
-        sse_open(&event, NULL);
-        chat_reply_usage(&event, &c->reply, end);
-        if (!sse_send(x, &event))
+        chat_reply_usage(sse_open(x, NULL), &c->reply, end);
+        if (!sse_send(x))
             return;
     }
     if (exchange_stream_write(x, STR("data: [DONE]\n\n")))
@@ -96,6 +90,7 @@ static void on_over(struct exchange *x)
 {
     struct chat *c = x->state;
     images_cancel(&c->chat.images);
+    chat_reply_unprepare(&c->reply);
     buffer_finish(&c->text);
 }
 

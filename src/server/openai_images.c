@@ -92,11 +92,10 @@ static const struct exchange_calls plain_calls = { .output = on_output, .ended =
 static bool send_held(struct exchange *x, const struct weir_end *end)
 {
     struct drawing *d = x->state;
-    struct buffer event;
+    struct buffer *event = sse_open(x, "image_generation.completed");
     struct jsonw j;
-    sse_open(&event, "image_generation.completed");
-    event.failed = event.failed || d->image.failed;
-    jsonw_init(&j, &event);
+    event->failed = event->failed || d->image.failed;
+    jsonw_init(&j, event);
     jsonw_object(&j);
     jsonw_key(&j, "type"), jsonw_text(&j, "image_generation.completed");
     jsonw_key(&j, "index"), jsonw_u64(&j, d->images - 1);
@@ -107,7 +106,7 @@ static bool send_held(struct exchange *x, const struct weir_end *end)
         write_usage(&j, end);
     jsonw_end(&j);
     buffer_finish(&d->image);
-    return sse_send(x, &event);
+    return sse_send(x);
 }
 
 static void on_image(struct exchange *x, const struct weir_output *output)
@@ -125,18 +124,16 @@ static void on_image(struct exchange *x, const struct weir_output *output)
 
 static void on_progress(struct exchange *x, uint32_t step, uint32_t steps)
 {
-    struct buffer event;
     struct jsonw j;
     if (!x->is_streaming)
         sse_begin(x);
-    sse_open(&event, "image_generation.progress");
-    jsonw_init(&j, &event);
+    jsonw_init(&j, sse_open(x, "image_generation.progress"));
     jsonw_object(&j);
     jsonw_key(&j, "type"), jsonw_text(&j, "image_generation.progress");
     jsonw_key(&j, "step"), jsonw_u64(&j, step);
     jsonw_key(&j, "steps"), jsonw_u64(&j, steps);
     jsonw_end(&j);
-    sse_send(x, &event);
+    sse_send(x);
 }
 
 static void on_stream_ended(struct exchange *x, const struct weir_end *end)

@@ -7,6 +7,7 @@
 #include "hub/fetch.h"
 #include "hub/rooted_file.h"
 #include "server/connection.h"
+#include "server/http_reply.h"
 #include "server/http_stats.h"
 #include "server/listener.h"
 #include "server/server_state.h"
@@ -115,6 +116,8 @@ enum weir_code server_create(uv_loop_t *loop, struct weir *pool,
     list_init(&s->unloads);
     s->stats = http_stats_create();
     list_init(&s->fetches_waiting);
+    buffer_init(&s->event, SERVER_EVENT_BYTES_MAX);
+    buffer_init(&s->chunk, SERVER_EVENT_BYTES_MAX + HTTP_REPLY_CHUNK_ROOM);
     s->allow_image_urls = options->allow_image_urls;
     s->address_is_public = options->address_is_public;
     map_init(&s->exchange_ids);
@@ -230,5 +233,7 @@ void server_destroy(struct server *s)
     map_finish(&s->exchange_ids);
     http_stats_destroy(s->stats);
     rooted_close(s->image_roots);
+    buffer_finish(&s->event);
+    buffer_finish(&s->chunk);
     mem_free(s);
 }

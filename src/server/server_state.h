@@ -7,9 +7,11 @@
 #ifndef SERVER_SERVER_STATE_H
 #define SERVER_SERVER_STATE_H
 
+#include "base/buffer.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/map.h"
+#include "base/size.h"
 #include "server/access.h"
 #include "server/server.h"
 
@@ -18,6 +20,10 @@
 /* Every connection reads into this one buffer, since what was read is used up within the
  * callback. */
 #define SERVER_READ_BYTES (64 * 1024)
+
+/* Events and chunks are made in buffers of the server, which keep so much memory for the next. */
+#define SERVER_EVENT_BYTES_MAX  ((size_t)(256 * MiB)) /* the largest is an image in base64 */
+#define SERVER_EVENT_BYTES_KEPT ((size_t)(64 * KiB))
 
 struct rooted_roots;
 struct sockaddr;
@@ -46,6 +52,8 @@ struct server {
     struct rooted_roots *image_roots;
     struct link fetches_waiting; /* of images.c */
     unsigned fetches_running;
+    struct buffer event; /* the one that is being written; see sse.h */
+    struct buffer chunk; /* the one that is being sent */
     bool is_draining;
     bool is_closing;
     unsigned handles_open;

@@ -96,6 +96,13 @@ static void parts_of_no_output_are_a_violation(void **state)
     assert_true(is_lost(&c));
     assert_int_equal(c.request->outputs, 0);
     chatter_close(&c);
+    c = chatter_open();
+    say_output(&c, 3, false);
+    say_part(&c, 2);
+    say_part(&c, 2);
+    assert_true(is_lost(&c));
+    assert_int_equal(c.request->outputs, 0);
+    chatter_close(&c);
 }
 
 static void frames_after_the_end_are_a_violation(void **state)
@@ -161,6 +168,25 @@ static void collected_outputs_are_bounded(void **state)
     chatter_close(&c);
 }
 
+/* What a worker had begun to say dies with it: its successor says it from the start. */
+static void half_an_output_is_none(void **state)
+{
+    (void)state;
+    struct chatter c = chatter_open();
+    say_output(&c, 3, false);
+    say_part(&c, 2);
+    test_exit(&c.pool->world, 2);
+    test_run_until(c.pool, 2 * SECOND);
+    assert_int_equal(c.request->outputs, 0);
+    assert_int_equal(c.pool->world.processes[3].runs, 1);
+    test_finish_jobs(&c.pool->world);
+    test_run_until(c.pool, 3 * SECOND);
+    assert_int_equal(c.request->outputs, 1);
+    assert_int_equal(c.request->output_bytes, 1);
+    assert_true(c.request->ended && c.request->error.code == WEIR_OK);
+    chatter_close(&c);
+}
+
 static void progress_is_told_so_often_and_not_more(void **state)
 {
     (void)state;
@@ -171,7 +197,11 @@ static void progress_is_told_so_often_and_not_more(void **state)
     }
     assert_false(is_lost(&c));
     assert_int_equal(c.request->progress, 256);
-    test_run_until(c.pool, 3 * SECOND);
+    test_run_until(c.pool, 2 * SECOND - 1);
+    message_progress_write(&c.body, &(struct message_progress){ 100000, 200000 });
+    say(&c, FRAME_PROGRESS);
+    assert_int_equal(c.request->progress, 256);
+    test_run_until(c.pool, 2 * SECOND);
     message_progress_write(&c.body, &(struct message_progress){ 100001, 200000 });
     say(&c, FRAME_PROGRESS);
     assert_int_equal(c.request->progress, 257);
@@ -191,6 +221,7 @@ int main(void)
         cmocka_unit_test(a_second_acknowledgement_is_a_violation),
         cmocka_unit_test(streams_end_where_their_credit_does),
         cmocka_unit_test(collected_outputs_are_bounded),
+        cmocka_unit_test(half_an_output_is_none),
         cmocka_unit_test(progress_is_told_so_often_and_not_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

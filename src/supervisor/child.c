@@ -30,11 +30,11 @@ static void child_signal(struct supervisor *s, struct child *c, enum world_signa
 }
 
 /* The only writer of child->state. */
-bool child_step(struct supervisor *s, struct child *c, enum child_event event, const char *reason)
+void child_step(struct supervisor *s, struct child *c, enum child_event event, const char *reason)
 {
     enum child_state from = c->state, to;
     if (!child_rule(from, event, &to))
-        return false;
+        return;
     stats_step(s, c, event, reason);
     c->state = to;
     c->state_since_ms = s->now_ms;
@@ -48,11 +48,10 @@ bool child_step(struct supervisor *s, struct child *c, enum child_event event, c
                                         .from = child_state_name(from),
                                         .to = child_state_name(to),
                                         .reason = reason });
-    if (to == READY || to == IDLE || to == DEAD)
+    if (to == READY) /* it may have to make way */
         s->claims_dirty = true;
     child_touch(s, c);
     model_touch(s, c->model);
-    return true;
 }
 
 struct child *child_create(struct supervisor *s, struct model *m, const struct claim *claim)
@@ -80,7 +79,7 @@ struct child *child_create(struct supervisor *s, struct model *m, const struct c
                                         .reason = "granted" });
 
     unsigned first = 0;
-    while (first + 1 < WEIR_CAPABILITY_COUNT && (m->plan.capabilities & 1u << first) == 0)
+    while ((m->plan.capabilities & 1u << first) == 0) /* no plan is without any */
         first++;
     char title[256];
     snprintf(title, sizeof title, "weir:%s:%s:%u", capability_name(first), m->name, c->id);
@@ -191,18 +190,19 @@ static void bury(struct supervisor *s, struct child *c)
     bool second_death = false;
     while (!list_empty(&c->jobs)) {
         struct job *j = CONTAINER_OF(c->jobs.prev, struct job, link);
-        second_death = second_death || j->deaths > 0;
+        second_death = second_death || j->alone;
         job_lost(s, j, c, blamed);
     }
     if (unexpected || c->lost) {
         char what[240];
         snprintf(what, sizeof what, "%s; %s", c->reason, c->exit_text);
-        if (c->ready_ms > 0 && s->now_ms - c->ready_ms >= s->options.limits.restart_max_ms)
-            m->crashes = 0;
-        if (c->ready_ms == 0)
+        if (c->ready_ms == 0) {
             model_crashed_loading(s, m, what);
-        else
+        } else {
+            if (s->now_ms - c->ready_ms >= s->options.limits.restart_max_ms)
+                m->crashes = 0;
             model_crashed(s, m, what, !second_death);
+        }
     }
     timer_set(&s->child_timers, &c->wake, s->now_ms + GRAVE_MS);
 }
@@ -250,7 +250,7 @@ static void check_quiet(struct supervisor *s, struct child *c)
         message_ping_write(&body, ++c->ping_sequence);
         child_send(s, c, FRAME_PING, 0, buffer_view(&body), (struct str){ 0 });
         buffer_finish(&body);
-        c->ping_ms = s->now_ms > 0 ? s->now_ms : 1;
+        c->ping_ms = s->now_ms;
     }
     if (c->state == READY && s->now_ms - c->last_used_ms >= c->model->settings.idle_label_ms)
         child_step(s, c, QUIET, "no request for a while");
@@ -292,18 +292,21 @@ void child_settle(struct supervisor *s, struct child *c)
     child_arm(s, c);
 }
 
+static int64_t earlier(int64_t a_ms, int64_t b_ms)
+{
+    return a_ms < b_ms ? a_ms : b_ms;
+}
+
 /* Progress is looked at now and then, and in any case when patience would end. */
 static int64_t next_look(const struct supervisor *s, const struct child *c, int64_t patience_ms)
 {
-    int64_t at = s->now_ms + patience_ms / 4 + 1;
-    if (c->ticks_ms + patience_ms < at)
-        at = c->ticks_ms + patience_ms;
+    int64_t at = earlier(s->now_ms + patience_ms / 4 + 1, c->ticks_ms + patience_ms);
     LIST_EACH(&c->jobs, link) {
         const struct job *j = CONTAINER_OF(link, struct job, link);
-        if (!j->accepted && j->sent_ms + s->options.limits.accept_ms < at)
-            at = j->sent_ms + s->options.limits.accept_ms;
-        if (j->cancel_sent && j->cancel_ms + s->options.limits.job_stall_ms < at)
-            at = j->cancel_ms + s->options.limits.job_stall_ms;
+        if (!j->accepted)
+            at = earlier(at, j->sent_ms + s->options.limits.accept_ms);
+        if (j->cancel_sent)
+            at = earlier(at, j->cancel_ms + s->options.limits.job_stall_ms);
     }
     return at;
 }
@@ -320,18 +323,17 @@ void child_arm(struct supervisor *s, struct child *c)
     case READY:
     case IDLE:
         at = c->ping_ms > 0 ? c->ping_ms + l->pong_ms : c->heard_ms + l->ping_ms;
-        if (c->state == READY && c->last_used_ms + c->model->settings.idle_label_ms < at)
-            at = c->last_used_ms + c->model->settings.idle_label_ms;
+        if (c->state == READY)
+            at = earlier(at, c->last_used_ms + c->model->settings.idle_label_ms);
         break;
     case EVICTING:
     case FAILED:
         if (c->phase != LEAVE_KILL)
             at = c->phase_until_ms;
-        if (c->phase == LEAVE_JOBS && next_look(s, c, l->job_stall_ms) < at)
-            at = next_look(s, c, l->job_stall_ms);
-        if (s->draining && c->phase < LEAVE_TERM && s->drain_until_ms < at &&
-            s->now_ms < s->drain_until_ms)
-            at = s->drain_until_ms;
+        if (c->phase == LEAVE_JOBS)
+            at = earlier(at, next_look(s, c, l->job_stall_ms));
+        if (s->draining && c->phase < LEAVE_TERM && s->now_ms < s->drain_until_ms)
+            at = earlier(at, s->drain_until_ms);
         break;
     default: /* a grave keeps the timer that bury set */ return;
     }

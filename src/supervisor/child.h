@@ -58,7 +58,7 @@ struct child {
 
 struct child *child_create(struct supervisor *s, struct model *m, const struct claim *claim);
 void child_free(struct supervisor *s, struct child *c);
-bool child_step(struct supervisor *s, struct child *c, enum child_event event, const char *reason);
+void child_step(struct supervisor *s, struct child *c, enum child_event event, const char *reason);
 void child_lost(struct supervisor *s, struct child *c, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void child_retire(struct supervisor *s, struct child *c, const char *reason);

@@ -221,6 +221,22 @@ static void all_who_have_to_leave_are_told_at_once(void **state)
     test_close(t);
 }
 
+/* A worker that nobody asked for makes way for who waits as soon as it may: when it has loaded. */
+static void a_fresh_worker_makes_way_at_once(void **state)
+{
+    (void)state;
+    struct test_pool *t = test_open(450, NULL);
+    test_register(t, "a", 200, 100, (struct model_settings){ .max_workers = 1, .preload = true });
+    test_register(t, "b", 200, 100, (struct model_settings){ .max_workers = 1 });
+    test_run_until(t, 100);
+    const struct test_request *r = test_submit(t, "b", "e", 0);
+    test_run_until(t, 10 * SECOND);
+    assert_string_equal(t->paths[2], "Spawning Loading Ready Evicting Dead");
+    assert_ended(r, WEIR_OK);
+    assert_true(r->total_ms < 510 + 510 + 100 + 10);
+    test_close(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -234,6 +250,7 @@ int main(void)
         cmocka_unit_test(a_claim_that_gives_up_makes_way),
         cmocka_unit_test(foreign_memory_counts),
         cmocka_unit_test(all_who_have_to_leave_are_told_at_once),
+        cmocka_unit_test(a_fresh_worker_makes_way_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

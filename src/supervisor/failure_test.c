@@ -285,12 +285,19 @@ static void credit_is_returned_in_portions(void **state)
     assert_int_equal(t->world.credits, 0); /* a quarter of the window at a time */
     assert_true(supervisor_credit(t->supervisor, r->id, 1, 1));
     assert_int_equal(t->world.credits, 1);
+    assert_int_equal(t->world.credit_events, 16);
+    assert_int_equal(t->world.credit_bytes, 16);
+    assert_true(supervisor_credit(t->supervisor, r->id, 1, WIRE_CREDIT_BYTES / 4 - 1));
+    assert_int_equal(t->world.credits, 1); /* or a quarter of the bytes */
+    assert_true(supervisor_credit(t->supervisor, r->id, 0, 1));
+    assert_int_equal(t->world.credit_events, 17);
+    assert_int_equal(t->world.credit_bytes, 16 + WIRE_CREDIT_BYTES / 4);
     assert_false(supervisor_credit(t->supervisor, r->id + 1000, 1, 1));
     test_register(t, "n", 100, 10, ONE);
     const struct test_request *other = test_submit(t, "n", "t", 0);
     test_run_until(t, 100 * SECOND);
     assert_int_equal(other->outputs, WIRE_CREDIT_EVENTS);
-    assert_int_equal(t->world.credits, 1 + 4); /* nobody asked to return it himself */
+    assert_int_equal(t->world.credits, 2 + 4); /* nobody asked to return it himself */
     test_close(t);
 }
 

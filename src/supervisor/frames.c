@@ -85,12 +85,9 @@ static void on_failed(struct supervisor *s, struct child *c, const struct frame 
 {
     struct weir_error err;
     if (!message_failed_read(f, &c->load_error, &err)) {
-        c->load_error = (struct weir_error){ .code = WEIR_OK };
         child_lost(s, c, "%.150s", err.text);
         return;
     }
-    if (c->load_error.code == WEIR_OK)
-        c->load_error.code = WEIR_LOAD_FAILED;
     snprintf(c->reason, sizeof c->reason, "%.159s", c->load_error.text);
     child_step(s, c, c->state == SPAWNING ? PLAN_FAILED : LOAD_FAILED, c->reason);
 }

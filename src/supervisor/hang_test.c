@@ -87,6 +87,35 @@ static void a_back_off_says_when_to_come_again(void **state)
     assert_int_equal(r->error.code, WEIR_UNAVAILABLE);
     assert_non_null(strstr(r->error.text, "3 times in a row"));
     assert_true(r->error.retry_after_ms >= 1600 && r->error.retry_after_ms <= 2400);
+    const int64_t again_ms = t->world.now_ms + r->error.retry_after_ms;
+    test_run_until(t, again_ms - 1001);
+    assert_int_equal(test_submit(t, "m", "e", 0)->error.retry_after_ms, 1001);
+    test_run_until(t, again_ms - 500);
+    assert_int_equal(test_submit(t, "m", "e", 0)->error.retry_after_ms, 1000); /* at least */
+    test_run_until(t, again_ms);
+    assert_true(test_submit(t, "m", "e", 0)->id != 0);
+    test_close(t);
+}
+
+/* Nor is one that must always be there, though nobody asks: the same delays hold. */
+static void a_crashing_minimum_is_started_less_and_less(void **state)
+{
+    (void)state;
+    static const int64_t delays_ms[] = { 0, 1000, 2000, 4000 }; /* then the breaker opens */
+    struct test_pool *t = test_open(1000, NULL);
+    struct test_model *m = test_register(
+        t, "m", 100, 10, (struct model_settings){ .max_workers = 1, .min_workers = 1 });
+    m->dies_loading = true;
+    test_run_until(t, 20);
+    for (size_t i = 0; i < ARRAY_COUNT(delays_ms); i++) {
+        const int64_t loads_ms = 510 + delays_ms[i];
+        const int64_t took_ms = time_to_start(t, m, 2 * MINUTE);
+        if (took_ms < 490 + delays_ms[i] * 8 / 10 ||
+            took_ms > loads_ms + delays_ms[i] * 2 / 10 + 10)
+            fail_msg("start %zu after %lld ms, expected about %lld", i + 1, (long long)took_ms,
+                     (long long)loads_ms);
+        test_run_until(t, t->world.now_ms - 10);
+    }
     test_close(t);
 }
 
@@ -320,6 +349,13 @@ static void the_breaker_counts_what_the_model_does_wrong(void **state)
     assert_int_equal(m->runs, before + 3);
     assert_int_equal(count_admitted(t, 20, "e"), 20);
     test_run_until(t, 145 * SECOND);
+    const char *opened = strstr(t->heard.news, "breaker m: ");
+    assert_non_null(opened);
+    const char *opened_again = strstr(opened + 1, "breaker m: ");
+    assert_non_null(opened_again);
+    const char *closed = strstr(opened_again + 1, "breaker m: \n");
+    assert_non_null(closed);
+    assert_null(strstr(closed + 1, "breaker m: "));
     test_close(t);
 }
 
@@ -328,6 +364,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(restarts_take_longer_each_time),
         cmocka_unit_test(a_back_off_says_when_to_come_again),
+        cmocka_unit_test(a_crashing_minimum_is_started_less_and_less),
         cmocka_unit_test(a_crashing_loader_is_started_a_few_times),
         cmocka_unit_test(failed_loads_leave_nothing_behind),
         cmocka_unit_test(a_burst_starts_one_at_a_time),

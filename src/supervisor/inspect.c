@@ -46,7 +46,6 @@ void inspect_again(struct supervisor *s, struct model *m)
         m->problem = (struct weir_error){ .index = -1 };
     m->inspection = INSPECTION_PENDING;
     inspect_later(s, m);
-    model_touch(s, m);
 }
 
 static struct inspector *find(struct supervisor *s, uint32_t id)
@@ -230,14 +229,14 @@ static void on_inspected(struct supervisor *s, struct inspector *i, const struct
     answer(s, model, good ? &m.plan : NULL, &m.error);
 }
 
-bool inspect_on_frame(struct supervisor *s, uint32_t id, const struct frame *f)
+void inspect_on_frame(struct supervisor *s, uint32_t id, const struct frame *f)
 {
     struct inspector *i = find(s, id);
     if (i == NULL)
-        return false;
+        return;
     s->dirty = true;
     if (i->killed)
-        return true;
+        return;
     if (f->type == FRAME_INSPECTED && i->hello) {
         on_inspected(s, i, f);
     } else if (f->type == FRAME_HELLO && !i->hello) {
@@ -251,16 +250,15 @@ bool inspect_on_frame(struct supervisor *s, uint32_t id, const struct frame *f)
     } else {
         inspect_on_gone(s, id, false, "the inspector broke the protocol");
     }
-    return true;
 }
 
 /* Lost or exited: the model it was on pays, or the next one when it never came so far as to answer.
  * So each inspector costs a model its answer or gives one: none is started for ever. */
-bool inspect_on_gone(struct supervisor *s, uint32_t id, bool exited, const char *what)
+void inspect_on_gone(struct supervisor *s, uint32_t id, bool exited, const char *what)
 {
     struct inspector *i = find(s, id);
     if (i == NULL)
-        return false;
+        return;
     s->dirty = true;
     if (!i->leaving && !i->killed) {
         struct model *m = i->current;
@@ -280,7 +278,6 @@ bool inspect_on_gone(struct supervisor *s, uint32_t id, bool exited, const char 
         s->totals.decisions++;
         s->world->kill(s->world->context, id, WORLD_KILL);
     }
-    return true;
 }
 
 void inspect_forget(struct supervisor *s, struct model *m)

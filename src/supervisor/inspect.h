@@ -25,8 +25,8 @@ void inspect_later(struct supervisor *s, struct model *m);
 void inspect_hurry(struct supervisor *s, struct model *m);
 void inspect_again(struct supervisor *s, struct model *m);
 void inspect_turn(struct supervisor *s);
-bool inspect_on_frame(struct supervisor *s, uint32_t id, const struct frame *f);
-bool inspect_on_gone(struct supervisor *s, uint32_t id, bool exited, const char *what);
+void inspect_on_frame(struct supervisor *s, uint32_t id, const struct frame *f);
+void inspect_on_gone(struct supervisor *s, uint32_t id, bool exited, const char *what);
 void inspect_forget(struct supervisor *s, struct model *m);
 int64_t inspect_wake(const struct supervisor *s);
 

@@ -29,7 +29,6 @@ void job_abandon(struct supervisor *s, struct job *j)
 {
     if (!list_empty(&j->requests) || !list_empty(&j->untold))
         return;
-    model_touch(s, j->model);
     if (j->child == NULL) {
         queue_remove(s, j);
         job_free(s, j);
@@ -186,8 +185,7 @@ void job_lost(struct supervisor *s, struct job *j, const struct child *c, bool b
 {
     struct weir_error error;
     struct model *m = j->model;
-    bool was_alone = blamed && j->alone && j->deaths > 0;
-    j->deaths += blamed;
+    const bool was_alone = blamed && j->alone;
     if (list_empty(&j->requests)) {
         weir_fail(&error, WEIR_CANCELLED, "the request was cancelled");
         job_end(s, j, &error);

@@ -54,7 +54,6 @@ struct job {
     enum weir_capability capability;
     enum weir_operation operation;
     uint8_t priority; /* the best that its requests asked for */
-    uint8_t deaths;   /* workers lost while it ran */
     bool alone;       /* it lost a worker: it runs by itself or not at all */
     bool accepted, cancel_sent;
     int64_t cancel_ms;             /* when it was sent */

@@ -132,9 +132,11 @@ static void keep_alive_counts_instead_of_idle(void **state)
     submit_keeping(t, "e", 0); /* one that does not say restores the default */
     assert_workers(t, m, 7 * MINUTE, 1);
     assert_workers(t, m, 7 * MINUTE + SECOND, 0);
+    submit_keeping(t, "e", 1); /* as good as none */
+    assert_workers(t, m, 7 * MINUTE + 2 * SECOND, 0);
     submit_keeping(t, "e", 2 * SECOND);
-    assert_workers(t, m, 7 * MINUTE + 3 * SECOND, 1);
-    assert_workers(t, m, 7 * MINUTE + 5 * SECOND, 0);
+    assert_workers(t, m, 7 * MINUTE + 4 * SECOND, 1);
+    assert_workers(t, m, 7 * MINUTE + 6 * SECOND, 0);
     test_close(t);
 }
 

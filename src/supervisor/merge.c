@@ -20,8 +20,7 @@ void merge_withdraw(struct supervisor *s, struct job *j)
 /* Nobody has had any of its answer, everybody can still get all of it, and it killed nothing. */
 static bool is_open(const struct job *j)
 {
-    return !j->output_seen && !j->cancel_sent && !j->alone && j->deaths == 0 &&
-           !list_empty(&j->requests);
+    return !j->output_seen && !j->cancel_sent && !j->alone && !list_empty(&j->requests);
 }
 
 struct job *merge_find(const struct supervisor *s, const struct model *m,

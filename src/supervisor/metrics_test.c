@@ -26,6 +26,7 @@ static char *page_of(struct test_pool *t)
     supervisor_metrics(t->supervisor, &j);
     char *page = buffer_take(&b, &len);
     assert_non_null(page);
+    assert_int_equal(j.depth, 0);
     return page;
 }
 
@@ -81,6 +82,56 @@ static void expect_histogram(struct test_pool *t, const char *family, const char
     if (counted != count || sum < sum_s - 1e-9 || sum > sum_s + 1e-9)
         fail_msg("%s{%s}: %g in %g s, expected %g in %g s", family, model, counted, sum, count,
                  sum_s);
+}
+
+static void assert_page_says(struct test_pool *t, const char *part)
+{
+    char *page = page_of(t);
+    if (strstr(page, part) == NULL)
+        fail_msg("\"%s\" does not say \"%s\"", page, part);
+    mem_free(page);
+}
+
+/* As supervisor.h shows it, for each kind of family. */
+static void the_page_has_its_form(void **state)
+{
+    (void)state;
+    struct test_pool *t = test_open(1000, NULL);
+    t->world.available_bytes = 16 * GiB;
+    test_register(t, "m", 100, 10, (struct model_settings){ .max_workers = 1 });
+    test_run_until(t, SECOND);
+    test_submit(t, "m", "e", 0);
+    test_run_until(t, 3 * SECOND);
+    char *page = page_of(t);
+    static const char begin[] =
+        "{\"metrics\":[{\"name\":\"weir_memory_budget_bytes\",\"type\":\"gauge\","
+        "\"help\":\"The budget for all models.\","
+        "\"samples\":[{\"labels\":{},\"value\":1048576000}]},{\"name\":";
+    assert_memory_equal(page, begin, strlen(begin));
+    mem_free(page);
+    expect(t, "weir_memory_available_bytes", "", 16.0 * GiB);
+    expect(t, "weir_memory_pressure", "", 2);
+    t->world.models[0].uses_bytes = 20 * MiB; /* read for the page, not when it is time to */
+    expect(t, "weir_memory_measured_bytes", "m", 20.0 * MiB);
+    expect(t, "weir_memory_leased_model_bytes", "m", 120.0 * MiB);
+    assert_page_says(t, "{\"name\":\"weir_queue_oldest_seconds\",\"type\":\"gauge\","
+                        "\"help\":\"Wait of the oldest waiting job.\","
+                        "\"samples\":[{\"labels\":{\"model\":\"m\"},\"value\":0}]},");
+    assert_page_says(t, "{\"name\":\"weir_worker_spawned_total\",\"type\":\"counter\","
+                        "\"help\":\"Workers that were started.\","
+                        "\"samples\":[{\"labels\":{\"model\":\"m\"},\"value\":1}]},");
+    assert_page_says(t, "{\"name\":\"weir_tokens_total\",\"type\":\"counter\","
+                        "\"help\":\"Tokens of the jobs that ended.\",\"samples\":["
+                        "{\"labels\":{\"model\":\"m\",\"direction\":\"input\"},\"value\":3},"
+                        "{\"labels\":{\"model\":\"m\",\"direction\":\"output\"},\"value\":2}]},");
+    /* Outcomes that never came are left out, but for the first. */
+    assert_page_says(t, "\"samples\":[{\"labels\":{\"model\":\"m\",\"outcome\":\"ok\"},"
+                        "\"value\":1}]},");
+    assert_page_says(t, "\"samples\":[{\"labels\":{\"model\":\"m\"},\"buckets\":["
+                        "[0.001,0],[0.002,0],[0.005,0],[0.01,0],[0.025,0],[0.05,0],[0.1,0],"
+                        "[0.25,0],[0.5,1],[1,1],[2.5,1],[5,1],[10,1],[30,1],[60,1],[180,1],"
+                        "[600,1],[null,1]],\"sum\":0.5,\"count\":1}]}]}");
+    test_close(t);
 }
 
 /* Two answered, one cancelled in the queue, one past its deadline: at 1 s the first starts a load
@@ -225,7 +276,10 @@ static void one_row_for_a_name(void **state)
     test_run_until(t, SECOND);
     test_submit(t, "m", "e", 0);
     test_run_until(t, 2 * SECOND);
+    t->next.mergeable = true;
     test_submit(t, "m", "r", 0);
+    test_submit(t, "m", "r", 0);
+    t->next.mergeable = false;
     test_run_until(t, 3 * SECOND);
     assert_int_equal(supervisor_unregister(t->supervisor, "m", NULL), WEIR_OK);
     test_register(t, "m", 100, 10, one);
@@ -242,10 +296,18 @@ static void one_row_for_a_name(void **state)
     expect(t, "weir_requests_total", "m outcome=ok", 2);
     expect(t, "weir_worker_spawned_total", "m", 2);
     test_finish_jobs(&t->world);
-    test_run_until(t, 10 * SECOND);
-    expect(t, "weir_running_jobs", "m", 0);
-    expect(t, "weir_requests_total", "m outcome=ok", 3);
-    expect(t, "weir_evictions_total", "m reason=unregister", 1);
+    for (int i = 0; i < 2; i++) { /* the first entry is still shown, and then it is gone */
+        test_run_until(t, (i == 0 ? 8 : 12) * SECOND);
+        expect(t, "weir_running_jobs", "m", 0);
+        expect(t, "weir_requests_total", "m outcome=ok", 4);
+        expect(t, "weir_tokens_total", "m direction=input", 9); /* of the two that were one, once */
+        expect(t, "weir_merged_total", "m", 1);
+        expect(t, "weir_worker_exits_total", "m how=left", 1);
+        expect(t, "weir_evictions_total", "m reason=unregister", 1);
+        expect(t, "weir_worker_spawned_total", "m", 2);
+        expect_histogram(t, "weir_load_seconds", "m", 2, 1.0);
+    }
+    expect(t, "weir_queue_jobs", "m", 0);
     test_close(t);
 }
 
@@ -304,6 +366,7 @@ static void gauges_are_the_truth(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_page_has_its_form),
         cmocka_unit_test(requests_are_counted_by_their_end),
         cmocka_unit_test(deaths_are_counted),
         cmocka_unit_test(an_open_breaker_is_counted),

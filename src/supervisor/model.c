@@ -181,7 +181,6 @@ void model_crashed_loading(struct supervisor *s, struct model *m, const char *wh
         m->load_crashed = false;
         m->restart_at_ms = again_ms;
         fail_if_alone(s, m);
-        model_wake_at(s, m, m->restart_at_ms);
     } else {
         m->load_crashed = true;
     }
@@ -197,7 +196,6 @@ void model_crashed(struct supervisor *s, struct model *m, const char *what, bool
     m->crashes++;
     m->restart_at_ms = s->now_ms + restart_delay(s, m);
     refill_after(m, m->restart_at_ms);
-    model_wake_at(s, m, m->restart_at_ms);
     if (counts)
         model_failure(s, m);
     model_touch(s, m);

@@ -135,9 +135,6 @@ static void free_aliases(struct model *m)
     for (size_t i = 0; i < m->settings.aliases_count; i++)
         mem_free(m->aliases[i]);
     mem_free(m->aliases);
-    m->aliases = NULL;
-    m->settings.aliases = NULL;
-    m->settings.aliases_count = 0;
 }
 
 static void add(struct supervisor *s, const struct model_settings *settings, const char *reason)
@@ -161,7 +158,6 @@ static void add(struct supervisor *s, const struct model_settings *settings, con
     inspect_later(s, m);
     m->last_used_ms = m->last_retired_ms = s->now_ms;
     event_emit(s, &(struct pool_event){ .kind = "registered", .model = m->name, .reason = reason });
-    model_touch(s, m);
 }
 
 /* Its names are free from now on; what it has accepted it serves, also what waits for inspection.
@@ -306,22 +302,20 @@ enum weir_code supervisor_pin(struct supervisor *s, const char *name, bool pin,
     return WEIR_OK;
 }
 
-bool registry_settle(struct supervisor *s, struct model *m)
+void registry_settle(struct supervisor *s, struct model *m)
 {
     if (m->unload_told && m->unloading == 0) {
         m->unload_told = false;
         event_emit(s, &(struct pool_event){ .kind = "unloaded", .model = m->name });
     }
     if (!m->gone || m->holders > 0 || m->queue.jobs > 0)
-        return false;
+        return;
     if (!m->end_told)
         event_emit(s, &(struct pool_event){
                           .kind = "unregistered", .model = m->name, .reason = m->gone_reason });
     m->end_told = true;
-    if (!list_empty(&m->children)) /* their graves are shown for a while */
-        return false;
-    model_free(s, m);
-    return true;
+    if (list_empty(&m->children)) /* their graves are shown for a while */
+        model_free(s, m);
 }
 
 void model_free(struct supervisor *s, struct model *m)

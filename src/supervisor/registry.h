@@ -6,15 +6,13 @@
 #ifndef SUPERVISOR_REGISTRY_H
 #define SUPERVISOR_REGISTRY_H
 
-#include <stdbool.h>
-
 struct model;
 struct supervisor;
 
 struct model *model_find(struct supervisor *s, const char *name); /* by name or alias, or NULL */
 /* Says that an unload has ended, and that an entry without a name has served its last request;
- * frees the latter when its last grave is gone, and returns true: `m` is not to be used then. */
-bool registry_settle(struct supervisor *s, struct model *m);
+ * frees the latter when its last grave is gone: `m` is not to be used any more. */
+void registry_settle(struct supervisor *s, struct model *m);
 void model_free(struct supervisor *s, struct model *m);
 
 #endif

@@ -112,7 +112,7 @@ static void a_name_leads_to_one_model(void **state)
     b.aliases = aliases + 1;
     b.aliases_count = 1;
     assert_int_equal(add(t, &b, &err), WEIR_EXISTS);
-    assert_says(err.text, "'org/long:latest'");
+    assert_says(err.text, "the alias 'org/long:latest' of model 'b' is taken: it names model 'a'");
     /* Nothing was left behind by those that were refused. */
     assert_int_equal(test_submit(t, "b", "e", 0)->error.code, WEIR_NO_SUCH_MODEL);
     assert_int_equal(test_submit(t, "free", "e", 0)->error.code, WEIR_NO_SUCH_MODEL);
@@ -128,7 +128,7 @@ static void names_have_a_form(void **state)
     (void)state;
     struct test_pool *t = test_open(1000, NULL);
     struct weir_error err;
-    static const char *const bad[] = { "", "a b", "a@", "@a", "a@b@c", "\xc3\xa4" };
+    static const char *const bad[] = { "", "a b", "a@", "@a", "a@b@c", "a@@", "a@@b", "\xc3\xa4" };
     static const char *const twice[] = { "b", "c", "b" };
     for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
         struct model_settings m = settings_of(bad[i], "/a");
@@ -146,7 +146,24 @@ static void names_have_a_form(void **state)
     m.aliases_count = 65;
     assert_int_equal(add(t, &m, &err), WEIR_INVALID);
     assert_says(err.text, "65 aliases, the limit is 64");
-    m.aliases_count = 0;
+    char long_name[202], names[64][8];
+    memset(long_name, 'n', sizeof long_name);
+    long_name[201] = '\0';
+    m = settings_of(long_name, "/a");
+    assert_int_equal(add(t, &m, &err), WEIR_INVALID);
+    long_name[200] = '\0'; /* the longest there is, with as many aliases as there may be */
+    const char *aliases[64];
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        snprintf(names[i], sizeof names[i], "n-%zu", i);
+        aliases[i] = names[i];
+    }
+    m.aliases = aliases;
+    m.aliases_count = ARRAY_COUNT(aliases);
+    m.slots = 65;
+    assert_int_equal(add(t, &m, &err), WEIR_INVALID);
+    m.slots = 64;
+    assert_added(t, &m);
+    m = settings_of("a", "/a");
     m.priority = 5;
     assert_int_equal(add(t, &m, &err), WEIR_INVALID);
     m.priority = 2;

@@ -208,7 +208,8 @@ static void wake_models(struct supervisor *s)
     for (struct timer *t; (t = timer_take(&s->model_timers, s->now_ms)) != NULL;) {
         if (t == &s->memory_timer) {
             memory_read(s);
-            s->claims_dirty = s->claims_dirty || !list_empty(&s->claims);
+            if (!list_empty(&s->claims))
+                s->claims_dirty = true;
         } else {
             model_touch(s, CONTAINER_OF(t, struct model, wake));
         }

@@ -9,13 +9,20 @@
 #include "supervisor/test_world.h"
 #include "wire/message.h"
 
+#include <stdio.h>
+
 static inline enum weir_code test_spawn(void *context, enum spawn_kind kind, uint32_t id,
                                         const struct spawn_spec *spec, struct weir_error *err)
 {
     struct test_world *w = context;
+    w->orders++;
     if (kind == SPAWN_INSPECT && w->no_inspectors > 0) {
         w->no_inspectors--;
         return weir_fail_os(err, WEIR_LOAD_FAILED, w->no_inspector_errno, "no process");
+    }
+    if (kind == SPAWN_WORK && w->no_workers > 0) {
+        w->no_workers--;
+        return weir_fail(err, WEIR_LOAD_FAILED, "no such program");
     }
     CHECK(id < TEST_PROCESSES && !w->processes[id].alive);
     struct test_process *p = &w->processes[id];
@@ -24,6 +31,7 @@ static inline enum weir_code test_spawn(void *context, enum spawn_kind kind, uin
                                 .hello_ms = w->now_ms + 10,
                                 .load_ms = TEST_NEVER,
                                 .exit_ms = TEST_NEVER };
+    snprintf(p->title, sizeof p->title, "%s", spec->title);
     if (kind == SPAWN_WORK) {
         p->model = test_model(w, str_of(spec->path));
         p->model->spawns++;
@@ -38,9 +46,19 @@ static inline void test_send(void *context, uint32_t id, enum frame_type type, u
     struct test_process *p = &w->processes[id];
     const struct frame f = { .body = (const uint8_t *)body.data, .length = (uint32_t)body.len };
     struct test_job *slot = p->jobs;
+    const bool has_number =
+        type == FRAME_RUN || type == FRAME_CANCEL || type == FRAME_CREDIT || type == FRAME_INSPECT;
+    w->orders++;
+    CHECK(p->alive && (job != 0) == has_number);
     if (type == FRAME_LOAD) {
         CHECK(message_load_read(&f, &p->load, NULL));
         p->load_ms = w->now_ms + w->load_ms;
+    }
+    if (type == FRAME_CREDIT) {
+        struct message_credit m;
+        CHECK(message_credit_read(&f, &m, NULL));
+        w->credit_events += m.events;
+        w->credit_bytes += m.bytes;
     }
     if (type == FRAME_INSPECT) {
         struct message_inspect m;
@@ -64,6 +82,7 @@ static inline void test_send(void *context, uint32_t id, enum frame_type type, u
     w->cancels += type == FRAME_CANCEL;
     w->credits += type == FRAME_CREDIT;
     w->pings += type == FRAME_PING;
+    w->byes += type == FRAME_BYE;
     for (; type == FRAME_CANCEL && slot->job != job; slot++)
         CHECK(slot < &p->jobs[63]);
     if (type == FRAME_CANCEL && slot->payload != STALLS)
@@ -77,6 +96,9 @@ static inline void test_send(void *context, uint32_t id, enum frame_type type, u
 static inline void test_kill(void *context, uint32_t id, enum world_signal signal)
 {
     struct test_world *w = context;
+    w->orders++;
+    w->terms += signal == WORLD_TERM;
+    w->kills += signal == WORLD_KILL;
     if (signal == WORLD_TERM && w->is_stubborn)
         return;
     w->processes[id].exit_ms = w->now_ms + 1;
@@ -84,7 +106,9 @@ static inline void test_kill(void *context, uint32_t id, enum world_signal signa
 
 static inline void test_share(void *context, uint32_t id, uint32_t threads)
 {
-    ((struct test_world *)context)->processes[id].threads = threads;
+    struct test_world *w = context;
+    w->orders++;
+    w->processes[id].threads = threads;
 }
 
 static inline uint64_t test_ticks(void *context, uint32_t id)

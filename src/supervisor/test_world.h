@@ -36,6 +36,7 @@ struct test_job {
 struct test_process {
     enum spawn_kind kind;
     struct test_model *model; /* NULL: an inspector */
+    char title[80];
     bool alive, loaded;
     int64_t hello_ms, load_ms, exit_ms; /* when it will, or TEST_NEVER */
     uint64_t asked, pong;               /* what it has to answer, or 0 */
@@ -68,7 +69,10 @@ struct test_world {
     bool is_stubborn;       /* none leaves but by SIGKILL */
     uint32_t no_inspectors; /* so many starts fail … */
     int no_inspector_errno; /* … with this errno */
-    uint32_t cancels, credits, pings;
+    uint32_t no_workers;    /* likewise of workers, because there is no such program */
+    uint64_t credit_events, credit_bytes; /* given back to all processes */
+    uint64_t orders;                      /* all that it was ever asked to do */
+    uint32_t cancels, credits, pings, byes, terms, kills;
     struct test_model models[8];
     struct test_process processes[TEST_PROCESSES]; /* by id */
 };

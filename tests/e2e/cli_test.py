@@ -243,7 +243,7 @@ def test_ps(serve, weir):
 
 def test_ps_says_more_where_there_is_more(serve, weir):
     server = serve({"m": FAKE + "&script=yes&slots=1"}, "--max-workers", "1")
-    busy = [server.later(server.embed, "!sleep 1500ms") for _ in range(3)]
+    busy = [server.later(server.embed, ["!sleep 1500ms", str(i)]) for i in range(3)]
     server.wait_jobs(1)
     table = weir("ps", WEIR_HOST=server.url).stdout
     assert "waiting" in table and "the oldest for" in table

@@ -31,4 +31,6 @@ target_link_options(weir_shared PRIVATE
     -Wl,--version-script=${CMAKE_SOURCE_DIR}/src/lib/weir.map -Wl,--whole-archive ${part_files}
     -Wl,--no-whole-archive)
 target_link_libraries(weir_shared PRIVATE PkgConfig::JANSSON PkgConfig::XXHASH)
-add_dependencies(weir_shared ${WEIR_LIB_PARTS})
+# The parts come by link options, which CMake does not look into: the archive is made of the same.
+set_target_properties(weir_shared PROPERTIES LINK_DEPENDS ${WEIR_ARCHIVE})
+add_dependencies(weir_shared weir_archive)

@@ -39,7 +39,7 @@ struct weir;
 
 enum weir_log_level { WEIR_LOG_DEBUG, WEIR_LOG_INFO, WEIR_LOG_WARN, WEIR_LOG_ERROR };
 
-/* One named limit of limits.h: "queue_jobs", 1024. */
+/* One named limit of weir/limits.h: "queue_jobs", 1024. */
 struct weir_limit {
     const char *name;
     int64_t value;

@@ -59,8 +59,7 @@ enum weir_code backend_open(const char *model, const struct backend_choice *choi
         return open_path(model, choice, out, err);
     if (!model_ref_is_name(str_of(model)))
         return weir_fail(err, WEIR_INVALID,
-                         "'%s' is no name of a model (letters, digits and . _ / : -, @revision)",
-                         model);
+                         "'%.250s' is no name of a model (" MODEL_REF_NAME_RULE ")", model);
     if (choice->local)
         return open_name(model, choice, out, err);
     const enum weir_code code = backend_remote_open(model, out, &answered, &absent);

@@ -16,7 +16,7 @@ static void write_number(struct jsonw *j, const char *key, int64_t value)
         jsonw_key(j, key), jsonw_i64(j, value);
 }
 
-void body_register(struct buffer *out, const struct body_model *m, bool replace)
+void body_register(struct buffer *out, const struct body_model *m)
 {
     struct jsonw j;
     jsonw_init(&j, out);
@@ -40,8 +40,6 @@ void body_register(struct buffer *out, const struct body_model *m, bool replace)
         jsonw_key(&j, "pin"), jsonw_bool(&j, true);
     if (m->preload)
         jsonw_key(&j, "preload"), jsonw_bool(&j, true);
-    if (replace)
-        jsonw_key(&j, "replace"), jsonw_bool(&j, true);
     jsonw_end(&j);
 }
 

@@ -35,7 +35,7 @@ struct body_model {
     }
 
 /* weir_control: {"op":"register",…}, and {"op":OP,"name":NAME} */
-void body_register(struct buffer *out, const struct body_model *m, bool replace);
+void body_register(struct buffer *out, const struct body_model *m);
 void body_name(struct buffer *out, const char *op, const char *name);
 
 /* POST /weir/v1/load, unload, pin and unpin: {"model":NAME} */

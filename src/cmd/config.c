@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define FILE_MAX    (size_t) MiB
+#define LIMITS_MOST 256 /* far more than there are */
 #define SYSTEM_FILE "/etc/weir/weir.conf"
 
 enum section { SECTION_SERVE, SECTION_LIMITS, SECTION_MODEL };
@@ -61,9 +62,8 @@ static enum weir_code begin_model(struct position *at, struct str name, struct w
     struct config *const c = at->config;
     if (!model_ref_is_name(name))
         return weir_fail(err, WEIR_INVALID,
-                         "%s: '%.*s' is no name of a model (letters, digits and . _ / : -, "
-                         "@revision)",
-                         at->where, STR_ARG(name));
+                         "%s: '%.*s' is no name of a model (" MODEL_REF_NAME_RULE ")", at->where,
+                         STR_ARG(name));
     const struct config_model *const earlier = map_get(&at->names, name);
     if (earlier != NULL)
         return weir_fail(err, WEIR_INVALID, "%s: [model %s] stands already at %s", at->where,
@@ -137,16 +137,43 @@ static void add_serve(struct config *c, const struct option_setting *setting)
     c->serve[c->serve_count++] = *setting;
 }
 
+/* One that stands in the file already would be overruled without a word. `item` is its "NAME=". */
+static enum weir_code check_limit(const struct config *c, const struct option_setting *setting,
+                                  struct str item, struct weir_error *err)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < c->serve_count; i++) {
+        const struct option_setting *const before = &c->serve[i];
+        if (strcmp(before->name, "limit") != 0)
+            continue;
+        if (str_starts(str_of(before->value), item))
+            return weir_fail(err, WEIR_INVALID, "%s: '%s' was set before, at %s", setting->origin,
+                             setting->name, before->origin);
+        if (++count == LIMITS_MOST)
+            return weir_fail(err, WEIR_INVALID, "%s: more than %d limits", setting->origin,
+                             LIMITS_MOST);
+    }
+    return WEIR_OK;
+}
+
 /* A limit goes the way that --limit NAME=VALUE takes. */
-static void add_limit(struct config *c, const struct option_setting *setting)
+static enum weir_code add_limit(struct config *c, const struct option_setting *setting,
+                                struct weir_error *err)
 {
     struct buffer item;
     buffer_init(&item, 2 * FILE_MAX);
-    buffer_printf(&item, "%s=%s", setting->name, setting->value);
-    add_serve(c, &(struct option_setting){ .name = "limit",
-                                           .value = keep(c, buffer_view(&item)),
-                                           .origin = setting->origin });
+    for (const char *at = setting->name; *at != '\0'; at++)
+        buffer_u8(&item, (uint8_t)(*at == '-' ? '_' : *at));
+    buffer_u8(&item, '=');
+    const enum weir_code code = check_limit(c, setting, buffer_view(&item), err);
+    if (code == WEIR_OK) {
+        buffer_text(&item, setting->value);
+        add_serve(c, &(struct option_setting){ .name = "limit",
+                                               .value = keep(c, buffer_view(&item)),
+                                               .origin = setting->origin });
+    }
     buffer_finish(&item);
+    return code;
 }
 
 static enum weir_code read_setting(struct position *at, struct str line, struct weir_error *err)
@@ -169,7 +196,7 @@ static enum weir_code read_setting(struct position *at, struct str line, struct 
     struct config_model *const model = &c->models[c->models_count > 0 ? c->models_count - 1 : 0];
     switch (at->section) {
     case SECTION_SERVE: add_serve(c, &setting); break;
-    case SECTION_LIMITS: add_limit(c, &setting); break;
+    case SECTION_LIMITS: return add_limit(c, &setting, err);
     case SECTION_MODEL: model->settings[model->count++] = setting; break;
     }
     return WEIR_OK;

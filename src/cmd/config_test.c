@@ -52,23 +52,23 @@ static void test_sections_and_values(void **state)
     config_finish(&c);
 }
 
-/* Names and values of any length come through whole. */
+/* The longest name that a model may have and values of any length come through whole. */
 static void test_long_texts(void **state)
 {
-    enum { LONG = 60000 };
+    enum { LONG_NAME = 200, LONG = 60000 };
     struct buffer text;
     struct config c;
     struct weir_error err;
     (void)state;
     buffer_init(&text, 1 << 20);
     buffer_text(&text, "[model ");
-    for (int i = 0; i < LONG; i++)
+    for (int i = 0; i < LONG_NAME; i++)
         buffer_u8(&text, 'm');
     buffer_text(&text, "]\npath = /");
     for (int i = 0; i < LONG; i++)
         buffer_u8(&text, 'p');
     assert_int_equal(config_parse(&c, "w.conf", buffer_view(&text), &err), WEIR_OK);
-    assert_int_equal(strlen(c.models[0].name), LONG);
+    assert_int_equal(strlen(c.models[0].name), LONG_NAME);
     assert_int_equal(strlen(c.models[0].settings[0].value), LONG + 1);
     config_finish(&c);
     buffer_finish(&text);
@@ -80,24 +80,27 @@ static void test_refusals(void **state)
         const char *text;
         const char *says[2];
     } cases[] = {
-        {"memory",                  { "w.conf:1", "'memory' is not of the form name = value" }},
-        { "\n= 5",                  { "w.conf:2", "the name of" }                             },
-        { "memory =",               { "w.conf:1", "the value of" }                            },
-        { "memory = # none",        { "w.conf:1", "the value of" }                            },
-        { "[limit]",                { "w.conf:1", "perhaps [limits]" }                        },
-        { "[colours]",              { "w.conf:1", "there is no section [colours]" }           },
-        { "[model",                 { "w.conf:1", "a section is written [NAME]" }             },
-        { "[model a] path = x",     { "w.conf:1", "a section is written [NAME]" }             },
-        { "[model]",                { "w.conf:1", "'' is no name of a model" }                },
-        { "[model a b]",            { "w.conf:1", "'a b' is no name of a model" }             },
-        { "[model a]\n\n[model a]", { "w.conf:3", "stands already at w.conf:1" }              },
-        { "[serve now]",            { "w.conf:1", "there is no section [serve now]" }         },
-        { "a = \"b",                { "w.conf:1", "ends in a quote" }                         },
-        { "a = \"b\" c",            { "w.conf:1", "ends in a quote" }                         },
-        { "a = b\x01",              { "w.conf:1", "control character 0x01 in column 6" }      },
-        { "a = b\n\x1b[31m",        { "w.conf:2", "control character 0x1b in column 1" }      },
-        { "a = b\rc",               { "w.conf:1", "control character 0x0d" }                  },
-        { "a = \xff",               { "w.conf:1", "no UTF-8 in column 5" }                    },
+        {"memory",                    { "w.conf:1", "'memory' is not of the form name = value" }},
+        { "\n= 5",                    { "w.conf:2", "the name of" }                             },
+        { "memory =",                 { "w.conf:1", "the value of" }                            },
+        { "memory = # none",          { "w.conf:1", "the value of" }                            },
+        { "[limit]",                  { "w.conf:1", "perhaps [limits]" }                        },
+        { "[colours]",                { "w.conf:1", "there is no section [colours]" }           },
+        { "[model",                   { "w.conf:1", "a section is written [NAME]" }             },
+        { "[model a] path = x",       { "w.conf:1", "a section is written [NAME]" }             },
+        { "[model]",                  { "w.conf:1", "'' is no name of a model" }                },
+        { "[model a b]",              { "w.conf:1", "'a b' is no name of a model" }             },
+        { "[model a]\n\n[model a]",   { "w.conf:3", "stands already at w.conf:1" }              },
+        { "[serve now]",              { "w.conf:1", "there is no section [serve now]" }         },
+        { "a = \"b",                  { "w.conf:1", "ends in a quote" }                         },
+        { "a = \"b\" c",              { "w.conf:1", "ends in a quote" }                         },
+        { "a = b\x01",                { "w.conf:1", "control character 0x01 in column 6" }      },
+        { "a = b\n\x1b[31m",          { "w.conf:2", "control character 0x1b in column 1" }      },
+        { "a = b\rc",                 { "w.conf:1", "control character 0x0d" }                  },
+        { "a = \xff",                 { "w.conf:1", "no UTF-8 in column 5" }                    },
+        { "[limits]\na=1\na=1",       { "w.conf:3", "'a' was set before, at w.conf:2" }         },
+        { "[limits]\nb_a=1\nb-a=2",   { "w.conf:3", "'b-a' was set before, at w.conf:2" }       },
+        { "limit=a=1\n[limits]\na=2", { "w.conf:3", "'a' was set before, at w.conf:1" }         },
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
@@ -152,6 +155,26 @@ static void test_many_short_lines(void **state)
     buffer_finish(&text);
 }
 
+static void test_limits_have_an_end(void **state)
+{
+    struct buffer text;
+    struct config c;
+    struct weir_error err;
+    (void)state;
+    buffer_init(&text, 1 << 20);
+    buffer_text(&text, "[limits]\n");
+    for (int i = 0; i < 256; i++)
+        buffer_printf(&text, "l-%d = 1\n", i);
+    assert_int_equal(config_parse(&c, "w.conf", buffer_view(&text), &err), WEIR_OK);
+    assert_string_equal(c.serve[255].value, "l_255=1");
+    config_finish(&c);
+    buffer_text(&text, "more = 1\n");
+    assert_int_equal(config_parse(&c, "w.conf", buffer_view(&text), &err), WEIR_INVALID);
+    assert_non_null(strstr(err.text, "w.conf:258: more than 256 limits"));
+    config_finish(&c);
+    buffer_finish(&text);
+}
+
 static void test_a_file_that_was_asked_for_must_exist(void **state)
 {
     struct config c;
@@ -170,6 +193,7 @@ int main(void)
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_nul_and_size),
         cmocka_unit_test(test_many_short_lines),
+        cmocka_unit_test(test_limits_have_an_end),
         cmocka_unit_test(test_a_file_that_was_asked_for_must_exist),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define NAME_BYTES_MAX 200 /* what the pool takes */
+
 bool model_ref_is_path(const char *text)
 {
     static const char *const begins[] = { "/", "./", "../", "~", "fake:" };
@@ -34,7 +36,8 @@ bool model_ref_is_name(struct str text)
 {
     struct str name, revision;
     const bool revised = str_cut(text, '@', &name, &revision);
-    return is_word(name, "._/:-") && (!revised || is_word(revision, "._-"));
+    return text.len <= NAME_BYTES_MAX && is_word(name, "._/:-") &&
+           (!revised || is_word(revision, "._-"));
 }
 
 char *model_ref_expand(const char *path)
@@ -50,8 +53,7 @@ enum weir_code model_ref_find(const char *name, char **out, struct weir_error *e
 {
     if (!model_ref_is_name(str_of(name)))
         return weir_fail(err, WEIR_INVALID,
-                         "'%s' is no name of a model (letters, digits and . _ / : -, @revision)",
-                         name);
+                         "'%.250s' is no name of a model (" MODEL_REF_NAME_RULE ")", name);
     char *const folder = folders_models();
     if (folder == NULL)
         return weir_fail(err, WEIR_NO_SUCH_MODEL,

@@ -1,8 +1,8 @@
 /* model_ref.h — what a MODEL on the command line means: a path, or a name.
  *
- * A path begins with "/", "./", "../", "~" or "fake:"; everything else is a name, of letters,
- * digits and ". _ / : -", with an optional "@revision". Touches the file system only to look names
- * up. */
+ * A path begins with "/", "./", "../", "~" or "fake:"; everything else is a name, of at most 200
+ * letters, digits and ". _ / : -", with an optional "@revision", as the pool takes them. Touches
+ * the file system only to look names up. */
 #ifndef CMD_MODEL_REF_H
 #define CMD_MODEL_REF_H
 
@@ -13,6 +13,10 @@
 
 bool model_ref_is_path(const char *text);
 bool model_ref_is_name(struct str text);
+
+/* What model_ref_is_name wants, for messages. */
+#define MODEL_REF_NAME_RULE                                                                        \
+    "at most 200 letters, digits and . _ / : -, with an @revision or without"
 
 /* The path with a leading "~/" replaced by $HOME. Caller frees with mem_free. */
 char *model_ref_expand(const char *path);

@@ -32,6 +32,10 @@ static void test_names(void **state)
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         assert_false(model_ref_is_name(str_of(bad[i])));
     assert_false(model_ref_is_name((struct str){ "a\0b", 3 }));
+    char longest[201];
+    memset(longest, 'a', sizeof(longest));
+    assert_true(model_ref_is_name((struct str){ longest, 200 }));
+    assert_false(model_ref_is_name((struct str){ longest, 201 }));
 }
 
 static void test_expand(void **state)

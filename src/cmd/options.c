@@ -60,6 +60,8 @@ static enum weir_code read_memory(const char *text, struct option_memory *out,
         return code;
     if (number == 0)
         return weir_fail(err, WEIR_INVALID, "'%s' is no memory at all: at least 1 byte", text);
+    if (number > INT64_MAX) /* what a running pool can be told */
+        return weir_fail(err, WEIR_INVALID, "'%s' is more than 2^63 - 1 bytes", text);
     *out = (struct option_memory){ .bytes = number };
     return WEIR_OK;
 }

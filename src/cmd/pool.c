@@ -154,7 +154,7 @@ static enum weir_code register_model(struct pool *p, const char *path, struct we
 {
     struct buffer order;
     buffer_init(&order, 64 * KiB);
-    body_register(&order, &(struct body_model)BODY_MODEL(p->name, path), false);
+    body_register(&order, &(struct body_model)BODY_MODEL(p->name, path));
     const enum weir_code code =
         order.failed ? weir_fail(err, WEIR_INVALID, "the path of '%s' is over 64 KiB", p->name)
                      : control(p, buffer_view(&order), NULL, err);

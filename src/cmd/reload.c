@@ -3,8 +3,10 @@
 #include "base/buffer.h"
 #include "base/check.h"
 #include "base/size.h"
+#include "cmd/ask.h"
 #include "cmd/bodies.h"
 
+#include <jansson.h>
 #include <string.h>
 
 #define ORDER_MAX (512 * KiB)
@@ -54,14 +56,15 @@ static bool same_limits(const struct serve_settings *a, const struct serve_setti
            covers(a, b) && covers(b, a);
 }
 
-static void name_what_needs_a_restart(const struct log *log, const struct serve_config *was,
+/* Against what runs, so that it is said until it is true or taken back. */
+static void name_what_needs_a_restart(const struct log *log, const struct serve_config *started,
                                       const struct serve_config *now)
 {
-    if (!same_limits(&was->settings, &now->settings))
+    if (!same_limits(&started->settings, &now->settings))
         log_write(log, LOG_WARN, "reload", "limits changed, which takes effect after a restart");
-    for (size_t i = 0; i < was->values.count; i++) {
-        const char *const name = was->values.table[i].name;
-        if (!applies_at_once(name) && !options_same(&was->values, &now->values, i))
+    for (size_t i = 0; i < started->values.count; i++) {
+        const char *const name = started->values.table[i].name;
+        if (!applies_at_once(name) && !options_same(&started->values, &now->values, i))
             log_write(log, LOG_WARN, "reload", "'%s' changed, which takes effect after a restart",
                       name);
     }
@@ -88,16 +91,20 @@ static bool same_order(const struct serve_model *a, const struct serve_model *b)
     return str_eq(buffer_view(&a->order), buffer_view(&b->order));
 }
 
-static enum weir_code replace(struct weir *pool, const struct serve_model *model,
+static enum weir_code replace(struct weir *pool, const struct serve_model *model, bool with_aliases,
                               struct weir_error *err)
 {
-    static const char more[] = ",\"replace\":true}";
+    json_t *const request = json_loadb((const char *)model->order.data, model->order.len, 0, NULL);
     struct buffer json;
+    CHECK(request != NULL); /* it was written here */
+    json_object_set_new(request, "replace", json_true());
+    if (!with_aliases)
+        json_object_del(request, "aliases");
     buffer_init(&json, ORDER_MAX);
-    buffer_append(&json, model->order.data, model->order.len - 1); /* without the last brace */
-    buffer_text(&json, more);
+    ask_dump(request, &json);
     const enum weir_code code = order(pool, &json, err);
     buffer_finish(&json);
+    json_decref(request);
     return code;
 }
 
@@ -123,43 +130,54 @@ static void remove_gone(struct weir *pool, const struct log *log, const struct s
     }
 }
 
-/* Two rounds: an alias that moves from one model to another is free only when the first has given
- * it up. */
+static bool same_aliases(const struct serve_model *a, const struct serve_model *b)
+{
+    const char *const x = a->options.alias, *const y = b->options.alias;
+    return x == y || (x != NULL && y != NULL && strcmp(x, y) == 0);
+}
+
+/* An alias may move to another model, or two may change theirs: all that change leave the old ones
+ * before any takes a new one. Nobody can ask for a name meanwhile. */
+static void free_aliases(struct weir *pool, const struct serve_config *was,
+                         const struct serve_config *now)
+{
+    for (size_t i = 0; i < now->models.count; i++) {
+        const struct serve_model *const model = &now->models.items[i];
+        const struct serve_model *const old = serve_models_find(&was->models, model->name);
+        struct weir_error err; /* said when it is registered, which fails likewise */
+        if (old != NULL && (old->order.len == 0 || !same_aliases(old, model)))
+            (void)replace(pool, model, false, &err);
+    }
+}
+
 static void register_rest(struct weir *pool, const struct log *log, const struct serve_config *was,
                           const struct serve_config *now, struct reload_counts *counts)
 {
-    for (int round = 0; round < 2; round++) {
-        size_t refused = 0;
-        for (size_t i = 0; i < now->models.count; i++) {
-            struct serve_model *const model = &now->models.items[i];
-            const struct serve_model *const old = serve_models_find(&was->models, model->name);
-            struct weir_error err;
-            if (model->order.len == 0 || (old != NULL && same_order(old, model)))
-                continue;
-            if (replace(pool, model, &err) != WEIR_OK) {
-                refused++;
-                if (round == 0)
-                    continue;
-                log_write(log, LOG_ERROR, "reload", "model '%s' is not registered: %s", model->name,
-                          err.text);
-                buffer_clear(&model->order); /* so that the next SIGHUP tries it again */
-            } else if (round == 0) {
-                *(old != NULL ? &counts->changed : &counts->added) += 1;
-            }
+    free_aliases(pool, was, now);
+    for (size_t i = 0; i < now->models.count; i++) {
+        struct serve_model *const model = &now->models.items[i];
+        const struct serve_model *const old = serve_models_find(&was->models, model->name);
+        struct weir_error err;
+        if (old != NULL && same_order(old, model))
+            continue;
+        if (replace(pool, model, true, &err) == WEIR_OK) {
+            *(old != NULL ? &counts->changed : &counts->added) += 1;
+            continue;
         }
-        if (round > 0)
-            counts->failed += refused;
-        if (refused == 0)
-            return;
+        counts->failed++;
+        log_write(log, LOG_ERROR, "reload", "model '%s' is not registered: %s", model->name,
+                  err.text);
+        buffer_clear(&model->order); /* so that the next SIGHUP tries it again */
     }
 }
 
 struct reload_counts reload_apply(struct weir *pool, const struct log *log,
+                                  const struct serve_config *started,
                                   const struct serve_config *was, const struct serve_config *now)
 {
     struct reload_counts counts = { 0 };
     const struct option_memory *const old = &was->options.memory, *const new = &now->options.memory;
-    name_what_needs_a_restart(log, was, now);
+    name_what_needs_a_restart(log, started, now);
     if (old->bytes != new->bytes || old->percent != new->percent)
         set_memory(pool, log, now);
     remove_gone(pool, log, was, now, &counts);

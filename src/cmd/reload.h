@@ -17,8 +17,10 @@ struct reload_counts {
     size_t added, changed, removed, failed; /* models */
 };
 
-/* `now` was read without an error. A model that the pool refuses is logged and counted. */
+/* `started` is what the server began with, `was` what it was told last, `now` was read without an
+ * error. A model that the pool refuses is logged and counted. */
 struct reload_counts reload_apply(struct weir *pool, const struct log *log,
+                                  const struct serve_config *started,
                                   const struct serve_config *was, const struct serve_config *now);
 
 #endif

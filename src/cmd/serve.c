@@ -184,10 +184,12 @@ static void on_hangup(uv_signal_t *handle, int number)
     }
     set_log(s, &now->options);
     s->drain_ms = now->settings.drain_ms;
-    const struct reload_counts counts = reload_apply(s->pool, &s->log, s->current, now);
-    log_write(&s->log, LOG_INFO, "serve",
-              "SIGHUP: configuration read: models added=%zu changed=%zu removed=%zu failed=%zu",
-              counts.added, counts.changed, counts.removed, counts.failed);
+    const struct reload_counts counts = reload_apply(s->pool, &s->log, s->started, s->current, now);
+    log_write(
+        &s->log, LOG_INFO, "serve",
+        "SIGHUP: configuration read (%s): models added=%zu changed=%zu removed=%zu failed=%zu",
+        now->file.path != NULL ? now->file.path : "no file", counts.added, counts.changed,
+        counts.removed, counts.failed);
     if (s->current != s->started) {
         serve_config_finish(s->current);
         mem_free(s->current);

@@ -183,6 +183,9 @@ static void test_refusals_name_the_line(void **state)
     refuses("[limits]\nqueue_jobs = 0", NULL, "weir.conf:2", "less than 1");
     refuses("listen = here", NULL, "weir.conf:1", "HOST:PORT");
     refuses("models = /nonexistent", NULL, "weir.conf:1", "/nonexistent");
+    refuses("idle = 1\nidle_label = 2", NULL, "weir.conf:2 (idle-label): 2 s", "weir.conf:1)");
+    refuses("max_workers = 2\nmin_workers = 3", NULL, "weir.conf:2 (min-workers): 3",
+            "weir.conf:1)");
     refuses("model = a=/x\nmodel = a=/y", NULL, "weir.conf:2", "'a' is given twice");
 }
 
@@ -211,6 +214,7 @@ static void test_refusals_of_models(void **state)
         { "alias = b,,c",                        "weir.conf:1", "lists with commas"         },
         { "alias = b c",                         "weir.conf:1", "'b c' is no name"          },
         { "alias = a",                           "weir.conf:1", "the name of a model"       },
+        { "alias = b, b",                        "weir.conf:1", "'b' is there twice"        },
         { "min_workers = 9",                     "weir.conf:1", "more than max_workers"     },
         { "idle=1\nidle_label=2",                "weir.conf:1", "idle_label (2 s)"          },
         { "alias=c\n[model b]\npath=y\nalias=c", "weir.conf:4", "alias of 'a' too"          },

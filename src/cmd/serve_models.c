@@ -78,8 +78,7 @@ static enum weir_code add_flag(struct serve_models *m, const char *text, const c
     if (!str_cut(str_of(text), '=', &name, &path) || path.len == 0)
         return weir_fail(err, WEIR_INVALID, "'%s' is not of the form NAME=PATH", text);
     if (!model_ref_is_name(name))
-        return weir_fail(err, WEIR_INVALID,
-                         "'%.*s' is no name (letters, digits and . _ / : -, @revision)",
+        return weir_fail(err, WEIR_INVALID, "'%.*s' is no name (" MODEL_REF_NAME_RULE ")",
                          STR_ARG(name));
     if (find(m, name) != NULL)
         return weir_fail(err, WEIR_INVALID, "the name '%.*s' is given twice", STR_ARG(name));
@@ -115,8 +114,6 @@ static enum weir_code read_values(struct serve_model *model, const struct serve_
                                              .idle_ms = options->idle_ms,
                                              .idle_label_ms = options->idle_label_ms };
     if (section != NULL) {
-        if (check_supported(section, err) != WEIR_OK)
-            return WEIR_INVALID;
         from.settings = section->settings;
         from.settings_count = section->count;
     }
@@ -239,8 +236,7 @@ static enum weir_code add_alias(struct serve_models *m, const struct serve_model
                                 struct str alias, struct weir_error *err)
 {
     if (!model_ref_is_name(alias))
-        return weir_fail(err, WEIR_INVALID,
-                         "'%.*s' is no name (letters, digits and . _ / : -, @revision)",
+        return weir_fail(err, WEIR_INVALID, "'%.*s' is no name (" MODEL_REF_NAME_RULE ")",
                          STR_ARG(alias));
     if (find(m, alias) != NULL)
         return weir_fail(err, WEIR_INVALID, "'%.*s' is the name of a model", STR_ARG(alias));
@@ -267,6 +263,11 @@ static enum weir_code write_order(struct serve_models *m, struct serve_model *mo
     for (size_t i = 0; i < aliases_count; i++) {
         if (add_alias(m, model, aliases[i], err) != WEIR_OK)
             return weir_wrap(err, "%s: alias", where);
+        for (size_t k = 0; k < i; k++) {
+            if (str_eq(aliases[i], aliases[k]))
+                return weir_fail(err, WEIR_INVALID, "%s: alias: '%.*s' is there twice", where,
+                                 STR_ARG(aliases[i]));
+        }
     }
     for (size_t i = 0; i < capabilities_count; i++) {
         if (check_capability(capabilities[i], err) != WEIR_OK)
@@ -291,7 +292,7 @@ static enum weir_code write_order(struct serve_models *m, struct serve_model *mo
         .preload = o->preload,
     };
     buffer_init(&model->order, ORDER_MAX);
-    body_register(&model->order, &body, false);
+    body_register(&model->order, &body);
     return model->order.failed ? weir_fail(err, WEIR_INVALID,
                                            "%s: the settings of '%s' are over "
                                            "%d KiB",

@@ -200,15 +200,21 @@ static int64_t default_of_drain_ms(void)
     return 0;
 }
 
-static enum weir_code check_workers(const struct serve_options *options, struct weir_error *err)
+static enum weir_code check_workers(const struct options *o, const struct serve_options *options,
+                                    struct weir_error *err)
 {
-    if (options->idle_label_ms > options->idle_ms)
-        return weir_fail(err, WEIR_INVALID, "--idle-label (%g s) is more than --idle (%g s)",
-                         (double)options->idle_label_ms / 1000, (double)options->idle_ms / 1000);
-    if (options->min_workers > options->max_workers)
-        return weir_fail(err, WEIR_INVALID,
-                         "--min-workers (%lld) is more than --max-workers (%lld)",
-                         (long long)options->min_workers, (long long)options->max_workers);
+    if (options->idle_label_ms > options->idle_ms) {
+        weir_fail(err, WEIR_INVALID, "%g s is more than idle, %g s (%s)",
+                  (double)options->idle_label_ms / 1000, (double)options->idle_ms / 1000,
+                  options_value(o, "idle")->origin);
+        return options_wrap(o, "idle-label", 0, err);
+    }
+    if (options->min_workers > options->max_workers) {
+        weir_fail(err, WEIR_INVALID, "%lld is more than max-workers, %lld (%s)",
+                  (long long)options->min_workers, (long long)options->max_workers,
+                  options_value(o, "max-workers")->origin);
+        return options_wrap(o, "min-workers", 0, err);
+    }
     return WEIR_OK;
 }
 
@@ -218,7 +224,7 @@ enum weir_code serve_settings_read(struct serve_settings *s, const struct option
     *s = (struct serve_settings){ .drain_ms = default_of_drain_ms() };
     s->pool_limits = mem_new(options->limits.count + 1, sizeof(*s->pool_limits));
     s->limit_names = mem_new(options->limits.count + 1, sizeof(*s->limit_names));
-    enum weir_code code = check_workers(options, err);
+    enum weir_code code = check_workers(o, options, err);
     for (size_t i = 0; i < options->listen.count && code == WEIR_OK; i++) {
         code = check_address(options->listen.items[i], err);
         if (code != WEIR_OK)

@@ -78,7 +78,7 @@ static bool read_row(const json_t *o, struct learned *out)
         !read_number(o, "slots", UINT32_MAX, &slots) ||
         !read_number(o, "threads", UINT32_MAX, &threads) ||
         !read_number(o, "context_bytes", INT64_MAX, &bytes) ||
-        !read_number(o, "load_ms", INT64_MAX, &out->load_ms))
+        !read_number(o, "load_ms", INT32_MAX, &out->load_ms))
         return false;
     out->context = (uint32_t)context;
     out->slots = (uint32_t)slots;

@@ -166,8 +166,10 @@ static void what_cannot_be_used_is_left_out(void **state)
              7);
     snprintf(text, sizeof text,
              "{\"build\":\"%s\",\"rows\":[{\"digest\":\"zz\"},%s,{},7,{\"digest\":\"%064d\","
-             "\"context\":-1,\"slots\":1,\"threads\":1,\"context_bytes\":5,\"load_ms\":6}]}",
-             build_id, good_row, 8);
+             "\"context\":-1,\"slots\":1,\"threads\":1,\"context_bytes\":5,\"load_ms\":6},"
+             "{\"digest\":\"%064d\",\"context\":1,\"slots\":1,\"threads\":1,"
+             "\"context_bytes\":5,\"load_ms\":9223372036854775807}]}",
+             build_id, good_row, 8, 9);
     write_text(text);
     struct learned_file f;
     learned_file_open(&f, folder, &test_log, 0);

@@ -95,7 +95,11 @@ static enum weir_code take_limits(const struct weir_options *o, struct limits *o
                                   struct weir_error *err)
 {
     *out = limits_default;
+    if (o->limits == NULL && o->limits_count > 0)
+        return weir_fail(err, WEIR_INVALID, "%zu limits, but no pointer to them", o->limits_count);
     for (size_t i = 0; i < o->limits_count; i++) {
+        if (o->limits[i].name == NULL)
+            return weir_fail(err, WEIR_INVALID, "limit %zu has no name", i);
         enum weir_code code = limits_set(out, o->limits[i].name, o->limits[i].value, err);
         if (code != WEIR_OK)
             return code;
@@ -116,6 +120,9 @@ static enum weir_code check_options(const struct weir_options *o, struct weir_er
     if (o->memory_percent > 100)
         return weir_fail(err, WEIR_INVALID, "memory is %u %% of the machine, the limit is 100",
                          o->memory_percent);
+    if (o->memory_bytes > 0 && o->memory_percent > 0)
+        return weir_fail(err, WEIR_INVALID,
+                         "memory_bytes and memory_percent say two things of one budget");
     if (o->threads > 4096)
         return weir_fail(err, WEIR_INVALID, "threads is %u, the limit is 4096", o->threads);
     return WEIR_OK;

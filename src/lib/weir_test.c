@@ -393,6 +393,20 @@ static void test_open_refuses_a_wrong_size_and_unknown_limits(void **state)
                                                   .limits_count = 1 },
                           &err));
     assert_non_null(strstr(err.text, "no_such_limit"));
+    limit.name = NULL;
+    assert_null(weir_open(&(struct weir_options){ .size = sizeof(struct weir_options),
+                                                  .limits = &limit,
+                                                  .limits_count = 1 },
+                          &err));
+    assert_non_null(strstr(err.text, "limit 0 has no name"));
+    assert_null(weir_open(
+        &(struct weir_options){ .size = sizeof(struct weir_options), .limits_count = 2 }, &err));
+    assert_non_null(strstr(err.text, "no pointer"));
+    assert_null(weir_open(&(struct weir_options){ .size = sizeof(struct weir_options),
+                                                  .memory_bytes = 1,
+                                                  .memory_percent = 1 },
+                          &err));
+    assert_non_null(strstr(err.text, "two things of one budget"));
 }
 
 static void test_open_refuses_numbers_out_of_range(void **state)

@@ -127,6 +127,31 @@ def test_an_alias_moves(serve, conf):
     assert len(server.vector("x", "both")) == 16
 
 
+def test_aliases_change_places(serve, conf):
+    """Two swap theirs, and three hand theirs on in the order in which none is free yet."""
+    def text(*aliases):
+        return "".join(f"[model m{i}]\npath = {FAKE[:-1]}{8 * (i + 1)}\nalias = {alias}\n"
+                       for i, alias in enumerate(aliases))
+    path = conf(text("a", "b", "c", "d", "e"))
+    server = serve({}, "--config", path)
+    conf(text("b", "a", "d", "e", "f"))
+    assert "added=0 changed=5 removed=0 failed=0" in reload(server)
+    dims = {alias: len(server.vector("x", alias)) for alias in "abdef"}
+    assert dims == {"a": 16, "b": 8, "d": 24, "e": 32, "f": 40}
+    assert server.embed("x", "c").status == 404
+    conf(text("b", "a", "d", "e", "f") + f"[model c]\npath = {FAKE}\n")
+    assert "added=1 changed=0 removed=0 failed=0" in reload(server)
+
+
+def test_a_name_that_was_an_alias(serve, conf):
+    path = conf(f"[model z]\npath = {FAKE}\nalias = a\n")
+    server = serve({}, "--config", path)
+    assert len(server.vector("x", "a")) == 8
+    conf(f"[model a]\npath = {FAKE[:-1]}16\n[model z]\npath = {FAKE}\n")
+    assert "added=1 changed=1 removed=0 failed=0" in reload(server)
+    assert len(server.vector("x", "a")) == 16
+
+
 def test_memory_changes_at_once(serve, conf):
     path = conf("memory = 8GiB\n")
     server = serve({"m": FAKE + "&weights=3GiB"}, "--config", path, memory=None)
@@ -166,6 +191,12 @@ def test_what_needs_a_restart_is_said(serve, conf):
     conf("threads = 2\n[limits]\ndrain_ms = 4000\nqueue_jobs = 5\n")
     assert "limits changed" in reload(server, "after a restart")
     assert "'threads' changed" in server.log_text()
+    # Said again until the file says what runs, and not when it does so again.
+    assert "'threads' changed" in reload(server, "'threads'")
+    conf("threads = 1\n[limits]\ndrain_ms = 4000\n")
+    before = len(server.log)
+    reload(server)
+    assert "after a restart" not in "".join(line or "" for line in list(server.log)[before:])
 
 
 def test_what_flags_leave_open_reaches_every_model(serve, conf):

@@ -8,8 +8,8 @@
 #include "server/router.h"
 #include "server/server_state.h"
 
-#define LINE_BYTES_MAX 2048
-#define PATH_BYTES_MAX 256
+#define LINE_BYTES_MAX  2048
+#define SHOWN_BYTES_MAX 256
 
 static enum log_level level_of(const struct exchange *x)
 {
@@ -33,6 +33,16 @@ static void write_usage(struct buffer *line, const struct exchange *x)
         buffer_text(line, " tokens_in=- tokens_out=-");
 }
 
+/* What a client chose must not look like further fields of the line, and its length must not leave
+ * no room for them. */
+static void write_shown(struct buffer *line, struct str text)
+{
+    for (size_t i = 0; i < text.len && i < SHOWN_BYTES_MAX; i++) {
+        char b = text.data[i];
+        buffer_u8(line, b > ' ' && b <= '~' ? (uint8_t)b : '?');
+    }
+}
+
 void access_log_write(const struct exchange *x)
 {
     struct str method = x->request ? x->request->method : STR("-");
@@ -41,10 +51,12 @@ void access_log_write(const struct exchange *x)
     if (level_of(x) < x->server->log.least)
         return;
     buffer_init(&line, LINE_BYTES_MAX);
-    buffer_printf(&line, "%.*s %.*s id=%s route=%s model=%s client=%s status=%d", STR_ARG(method),
-                  (int)(path.len < PATH_BYTES_MAX ? path.len : PATH_BYTES_MAX), path.data, x->id,
-                  x->route ? x->route->path : "-", x->model ? x->model : "-",
-                  connection_peer(x->connection), x->status);
+    write_shown(&line, method);
+    buffer_text(&line, " ");
+    write_shown(&line, path);
+    buffer_printf(&line, " id=%s route=%s model=", x->id, x->route ? x->route->path : "-");
+    write_shown(&line, str_of(x->model ? x->model : "-"));
+    buffer_printf(&line, " client=%s status=%d", connection_peer(x->connection), x->status);
     write_usage(&line, x);
     buffer_printf(&line, " bytes=%llu", (unsigned long long)x->sent_bytes);
     if (x->problem)

@@ -37,6 +37,7 @@ struct images_load {
     struct images *set;
     void (*then)(struct exchange *x);
     bool has_urls;
+    bool is_waiting; /* on that list, and no thread has seen it yet */
     int64_t began_ms;
     struct weir_error err;
     uv_mutex_t lock;
@@ -248,7 +249,7 @@ static void on_loaded(uv_work_t *work, int status)
 {
     struct images_load *l = work->data;
     struct server *s = l->set->exchange->server;
-    CHECK(status == 0); /* nobody cancels the work itself */
+    CHECK(status == 0 || is_cancelled(l));
     if (l->has_urls) {
         s->fetches_running--;
         start_fetches(s);
@@ -267,9 +268,11 @@ static void start_fetches(struct server *s)
 {
     while (s->fetches_running < FETCHES_MAX && !list_empty(&s->fetches_waiting)) {
         struct link *first = list_first(&s->fetches_waiting);
+        struct images_load *l = CONTAINER_OF(first, struct images_load, link);
         list_remove(first);
+        l->is_waiting = false;
         s->fetches_running++;
-        start(CONTAINER_OF(first, struct images_load, link));
+        start(l);
     }
 }
 
@@ -295,6 +298,7 @@ void images_load(struct images *set, void (*then)(struct exchange *x))
         l->has_urls = l->has_urls || at->source == FROM_URL;
     }
     if (l->has_urls) {
+        l->is_waiting = true;
         list_push_back(&x->server->fetches_waiting, &l->link);
         start_fetches(x->server);
     } else if (has_files || bytes > INLINE_BYTES_MAX) {
@@ -323,7 +327,13 @@ void images_cancel(struct images *set)
     struct images_load *l = set->load;
     if (l == NULL)
         return;
+    if (l->is_waiting) { /* its body must not wait for the fetches of others */
+        list_remove(&l->link);
+        finish(l);
+        return;
+    }
     uv_mutex_lock(&l->lock);
     l->is_cancelled = true;
     uv_mutex_unlock(&l->lock);
+    uv_cancel((uv_req_t *)&l->work); /* in vain once it runs, which then looks at the flag */
 }

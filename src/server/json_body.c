@@ -24,9 +24,18 @@ static void parse(struct parse *p)
     p->tree = json_read_parse(p->text, &p->err);
 }
 
+/* The client has left: a body that still waits for a thread must not wait for those before it. */
+static void on_over(struct exchange *x)
+{
+    struct parse *p = x->state;
+    uv_cancel((uv_req_t *)&p->work); /* in vain once it runs, which it then does to its end */
+}
+
 static void finish(struct parse *p)
 {
     struct exchange *x = p->exchange;
+    x->over = NULL; /* from here on both are the route's */
+    x->state = NULL;
     x->json = p->tree;
     if (x->connection == NULL)
         return;
@@ -45,7 +54,7 @@ static void on_parsed(uv_work_t *work, int status)
 {
     struct parse *p = work->data;
     struct exchange *x = p->exchange;
-    CHECK(status == 0); /* nobody cancels it */
+    CHECK(status == 0 || x->connection == NULL); /* nobody else cancels it */
     finish(p);
     mem_free(p);
     exchange_release(x);
@@ -83,6 +92,8 @@ void json_body_read(struct exchange *x, void (*then)(struct exchange *x))
         parse(p);
         on_parsed(&p->work, 0);
     } else {
+        x->state = p;
+        x->over = on_over;
         CHECK(uv_queue_work(x->server->loop, &p->work, on_thread, on_parsed) == 0);
     }
 }

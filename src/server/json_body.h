@@ -7,7 +7,7 @@ struct exchange;
 /* Checks Content-Type, parses x->body into x->json and calls `then`: at once when the body is
  * small, later when it is large, since parsing is slow and is then done by a thread of the
  * loop's pool. Every problem is answered, and `then` is not called when the client has left
- * meanwhile. */
+ * meanwhile. Until then the exchange's `state` and `over` are taken. */
 void json_body_read(struct exchange *x, void (*then)(struct exchange *x));
 
 #endif

@@ -1,6 +1,7 @@
 #include "server/models.h"
 
 #include "server/json_read.h"
+#include "server/order.h"
 
 #include "weir/weir.h"
 
@@ -8,12 +9,10 @@
 
 enum weir_code models_read(struct weir *pool, struct models *out, struct weir_error *err)
 {
-    static const char order[] = "{\"op\":\"models\"}";
-    const char *answer;
-    size_t bytes;
-    if (weir_control(pool, order, sizeof(order) - 1, &answer, &bytes, err) != WEIR_OK)
+    struct str answer;
+    if (order_plain(pool, "models", &answer, err) != WEIR_OK)
         return err->code;
-    struct json_value *tree = json_read_parse((struct str){ answer, bytes }, err);
+    struct json_value *tree = json_read_parse(answer, err);
     const struct json_value *list = json_read_field(tree, "models");
     if (json_read_kind(list) != JSON_IS_ARRAY) {
         json_read_free(tree);

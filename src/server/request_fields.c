@@ -4,6 +4,8 @@
 #include "base/size.h"
 #include "server/exchange.h"
 
+#include <string.h>
+
 /* Beyond some time it is for ever in all but name. */
 #define KEEP_ALIVE_S_MAX (10.0 * 365 * 24 * 3600)
 
@@ -65,6 +67,10 @@ int64_t request_fields_keep_alive(struct json_fields *f)
     struct weir_error err;
     if (str_to_double(text, &seconds))
         return keep_alive_of_seconds(seconds);
+    if (strlen(text.data) != text.len) {
+        json_fields_fail(f, "keep_alive", "'keep_alive' has a NUL in it");
+        return 0;
+    }
     if (str_starts(text, STR("-")) && /* "-1m" is how some say for ever */
         size_parse_duration(text.data + 1, 1000, &ms, &err) == WEIR_OK)
         return WEIR_KEEP_ALIVE_FOREVER;

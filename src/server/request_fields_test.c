@@ -38,6 +38,7 @@ static const struct {
     { "{\"keep_alive\":\"-\"}",            false, 0                      },
     { "{\"keep_alive\":\"--1\"}",          false, 0                      },
     { "{\"keep_alive\":\"soon\"}",         false, 0                      },
+    { "{\"keep_alive\":\"5m\\u0000s\"}",   false, 0                      },
     { "{\"keep_alive\":true}",             false, 0                      },
     { "{\"keep_alive\":[1]}",              false, 0                      },
 };

@@ -10,6 +10,7 @@
 #include "server/exchange.h"
 #include "server/json_body.h"
 #include "server/json_fields.h"
+#include "server/models.h"
 #include "server/order.h"
 #include "server/routes.h"
 #include "server/server_state.h"
@@ -25,6 +26,22 @@ struct unload {
     int64_t *ids;      /* of workers */
     size_t count, waiting;
 };
+
+/* The name that the status has for it: an alias is only known to the list of models. */
+static const char *own_name(struct exchange *x, const char *name)
+{
+    struct models models;
+    struct model model;
+    struct weir_error err;
+    struct str own = str_of(name);
+    if (models_read(x->server->pool, &models, &err) != WEIR_OK)
+        return name;
+    if (models_find(&models, name, &model))
+        own = arena_str(&x->arena, str_of(model.name));
+    models_finish(&models);
+    CHECK(own.data != NULL); /* names are short, and the arena is as good as empty */
+    return own.data;
+}
 
 /* What the status says of a model; NULL: nothing. */
 static const struct json_value *find_model(const struct json_value *status, const char *name)
@@ -134,12 +151,13 @@ static void wait_for_workers(struct exchange *x, struct unload *u)
     struct str status;
     struct weir_error err;
     struct json_value *tree = NULL;
+    const char *own = own_name(x, u->model);
     if (order_plain(x->server->pool, "status", &status, &err) != WEIR_OK ||
         (tree = json_read_parse(status, &err)) == NULL) {
         exchange_fail(x, &err, NULL);
         return;
     }
-    bool is_kept = keep_workers(u, find_model(tree, u->model), &x->arena);
+    bool is_kept = keep_workers(u, find_model(tree, own), &x->arena);
     json_read_free(tree);
     u->exchange = x;
     if (!is_kept) {

@@ -90,6 +90,17 @@ def test_unload_answers_when_gone(serve):
     assert len(server.vector("again")) == 384  # it is still registered
 
 
+def test_unload_by_an_alias_answers_when_gone(serve, tmp_path):
+    path = tmp_path / "weir.conf"
+    path.write_text(f"[model m]\npath = {FAKE}\nalias = nick\nmax_workers = 1\n")
+    server = serve({}, "--config", path)
+    assert load(server, "nick").status == 200
+    pid = server.workers()[0]["pid"]
+    answer = unload(server, "nick")
+    assert answer.json == {"model": "nick", "unloaded": True, "workers": 1}, answer
+    assert process_is_gone(pid)
+
+
 def test_unload_waits_for_a_running_request(serve):
     server = serve({"m": FAKE + "?steps=10&step=100ms"}, "--max-workers", "1")
     assert load(server).status == 200
@@ -300,3 +311,7 @@ def test_every_request_has_its_line(serve):
     assert server.embed("x", "none", {"x-request-id": "lost"}).status == 404
     row = access_line(server, "lost")
     assert row["status"] == 404 and row["tokens_in"] is None and row["queued_ms"] is None
+    for name, shown in (("x" * 5000, "x" * 256), ("a status=200\x7f", "a?status=200?")):
+        assert server.embed("x", name, {"x-request-id": "odd-" + shown[0]}).status == 404
+        row = access_line(server, "odd-" + shown[0])
+        assert row["model"] == shown and row["status"] == 404 and row["client"] == "127.0.0.1"

@@ -258,7 +258,7 @@ WEIR_API enum weir_code weir_step(struct weir *w, int timeout_ms, struct weir_er
  *                                   victims, reason
  *   {"op":"request","id":I}         {"model","state","position","predicted_wait_ms","age_ms"}
  *   {"op":"metrics"}                {"metrics":[{"name","type","help","samples":[…]}]}
- *   {"op":"models"}                 {"models":[{"name","aliases","capabilities","problem",
+ *   {"op":"models", optional "name"}   {"models":[{"name","aliases","capabilities","problem",
  *                                   "inspected","architecture","tokens_max","dim"}]}
  *   {"op":"drain","limit_ms":N}     refuse new requests, finish what runs, then every worker leaves
  *   {"op":"drained"}                {"drained":bool}: no request and no process is left

@@ -259,9 +259,10 @@ static enum weir_code run_status(struct weir *w, json_t *o, struct jsonw *out,
 static enum weir_code run_models(struct weir *w, json_t *o, struct jsonw *out,
                                  struct weir_error *err)
 {
-    (void)o;
-    (void)err;
-    supervisor_models(w->supervisor, out);
+    const char *name = NULL;
+    if (json_object_get(o, "name") != NULL && get_text(o, "name", &name, err) != WEIR_OK)
+        return err->code;
+    supervisor_models(w->supervisor, name, out);
     return WEIR_OK;
 }
 
@@ -306,7 +307,7 @@ static const struct control_op ops[] = {
     { "unpin",      fields_name,     run_unpin     },
     { "configure",  fields_memory,   run_configure },
     { "status",     fields_none,     run_status    },
-    { "models",     fields_none,     run_models    },
+    { "models",     fields_name,     run_models    },
     { "plan",       fields_name,     run_plan      },
     { "request",    fields_id,       run_request   },
     { "metrics",    fields_none,     run_metrics   },

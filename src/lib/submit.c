@@ -20,30 +20,39 @@ struct ticket {
     struct weir_error spoiled; /* its worker answered nonsense: the request fails */
 };
 
-static void on_output(void *context, uint64_t id, struct str payload)
+/* Hands it on; false when it, or one before it, makes no sense. */
+static bool take_output(struct ticket *t, uint64_t id, struct str payload)
 {
-    struct ticket *t = context;
     struct weir_output out;
     if (t->spoiled.code != WEIR_OK)
-        return;
+        return false;
     if (t->outputs == t->expected.outputs) {
         weir_fail(&t->spoiled, WEIR_MODEL_FAILED, "its worker gave more than %zu answers",
                   t->expected.outputs);
-        return;
+        return false;
     }
     arena_clear(&t->w->scratch);
     if (!typed_output(t->operation, payload, &t->w->scratch, &out, &t->spoiled)) {
         t->spoiled.code = WEIR_MODEL_FAILED;
-        return;
+        return false;
     }
     if (t->expected.rows != SIZE_MAX && out.rows != t->expected.rows) {
         weir_fail(&t->spoiled, WEIR_MODEL_FAILED, "its worker answered %zu rows for %zu inputs",
                   out.rows, t->expected.rows);
-        return;
+        return false;
     }
     t->outputs++;
     if (t->callbacks->on_output != NULL)
         t->callbacks->on_output(t->context, id, &out);
+    return true;
+}
+
+/* A caller who never saw an output cannot return its credit, and without credit there is no end. */
+static void on_output(void *context, uint64_t id, struct str payload)
+{
+    struct ticket *t = context;
+    if (!take_output(t, id, payload))
+        supervisor_credit(t->w->supervisor, id, 1, payload.len);
 }
 
 static void on_progress(void *context, uint64_t id, uint32_t step, uint32_t steps)

@@ -35,7 +35,7 @@ void health_ready_begin(struct exchange *x)
         reply(x, 503, "draining", "the server is shutting down");
         return;
     }
-    if (models_read(x->server->pool, &models, &err) != WEIR_OK) {
+    if (models_read(x->server->pool, NULL, &models, &err) != WEIR_OK) {
         exchange_fail(x, &err, NULL);
         return;
     }

@@ -7,11 +7,14 @@
 
 #include <string.h>
 
-enum weir_code models_read(struct weir *pool, struct models *out, struct weir_error *err)
+enum weir_code models_read(struct weir *pool, const char *name, struct models *out,
+                           struct weir_error *err)
 {
     struct str answer;
-    if (order_plain(pool, "models", &answer, err) != WEIR_OK)
-        return err->code;
+    const enum weir_code code = name != NULL ? order_by_name(pool, "models", name, &answer, err)
+                                             : order_plain(pool, "models", &answer, err);
+    if (code != WEIR_OK)
+        return code;
     struct json_value *tree = json_read_parse(answer, err);
     const struct json_value *list = json_read_field(tree, "models");
     if (json_read_kind(list) != JSON_IS_ARRAY) {

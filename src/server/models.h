@@ -27,7 +27,9 @@ struct model {
     const struct json_value *aliases;      /* likewise */
 };
 
-enum weir_code models_read(struct weir *pool, struct models *out, struct weir_error *err);
+/* Of all models, or with `name` of at most one. */
+enum weir_code models_read(struct weir *pool, const char *name, struct models *out,
+                           struct weir_error *err);
 void models_finish(struct models *m);
 /* Borrowed until models_finish. */
 struct model models_at(const struct models *m, size_t index);

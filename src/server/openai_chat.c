@@ -101,7 +101,7 @@ static bool choose_operation(struct exchange *x, struct chat *c, struct weir_err
     struct models models;
     struct model model;
     bool describes = c->chat.images.count > 0, is_refused = false;
-    if (models_read(x->server->pool, &models, err) == WEIR_OK) {
+    if (models_read(x->server->pool, c->request.model, &models, err) == WEIR_OK) {
         if (models_find(&models, c->request.model, &model)) {
             bool sees = models_can(&model, WEIR_VISION);
             bool reads = models_can(&model, WEIR_TEXT_TO_TEXT);

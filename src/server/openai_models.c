@@ -30,7 +30,7 @@ void openai_models_begin(struct exchange *x)
     struct weir_error err;
     struct buffer body;
     struct jsonw j;
-    if (models_read(x->server->pool, &models, &err) != WEIR_OK) {
+    if (models_read(x->server->pool, NULL, &models, &err) != WEIR_OK) {
         exchange_fail(x, &err, NULL);
         return;
     }
@@ -57,7 +57,7 @@ void openai_models_one_begin(struct exchange *x)
     struct weir_error err;
     struct buffer body;
     struct jsonw j;
-    if (models_read(x->server->pool, &models, &err) != WEIR_OK) {
+    if (models_read(x->server->pool, x->rest.data, &models, &err) != WEIR_OK) {
         exchange_fail(x, &err, NULL);
         return;
     }

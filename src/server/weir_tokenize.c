@@ -26,7 +26,7 @@ static enum weir_capability text_capability(struct exchange *x, const char *name
     struct model model;
     struct weir_error err;
     bool only_generates = false;
-    if (models_read(x->server->pool, &models, &err) != WEIR_OK)
+    if (models_read(x->server->pool, name, &models, &err) != WEIR_OK)
         return WEIR_TEXT_EMBEDDING;
     if (models_find(&models, name, &model))
         only_generates =

@@ -34,7 +34,7 @@ static const char *own_name(struct exchange *x, const char *name)
     struct model model;
     struct weir_error err;
     struct str own = str_of(name);
-    if (models_read(x->server->pool, &models, &err) != WEIR_OK)
+    if (models_read(x->server->pool, name, &models, &err) != WEIR_OK)
         return name;
     if (models_find(&models, name, &model))
         own = arena_str(&x->arena, str_of(model.name));

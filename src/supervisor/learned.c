@@ -120,6 +120,8 @@ void supervisor_learn(struct supervisor *s, const struct learned *row)
 {
     if (!learns || !is_named(row->digest) || row->slots == 0 || row->load_ms < 0)
         return;
+    if (row->context_bytes > s->facts.total_bytes) /* that was another machine */
+        return;
     struct learned *known = find_or_add(&s->learned, row);
     if (row->context_bytes > known->context_bytes)
         known->context_bytes = row->context_bytes;

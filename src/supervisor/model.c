@@ -1,6 +1,7 @@
 /* model.c — one model: how long its workers stay, what failures mean, when it is tried again. */
 #include "supervisor/state.h"
 
+#include "base/capability.h"
 #include "base/error.h"
 
 #include <inttypes.h>
@@ -23,6 +24,15 @@ bool model_in_backoff(const struct supervisor *s, const struct model *m, struct 
         return false;
     refuse_backoff(err, m, m->restart_at_ms - s->now_ms);
     return true;
+}
+
+bool model_can(const struct model *m, enum weir_capability capability, struct weir_error *err)
+{
+    if ((m->plan.capabilities & 1u << capability) != 0)
+        return true;
+    weir_fail(err, WEIR_INVALID, "model '%s' (%s) is not for %s", m->name, m->plan.architecture,
+              capability_name(capability));
+    return false;
 }
 
 uint32_t model_living(const struct model *m)

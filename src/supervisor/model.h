@@ -61,6 +61,8 @@ struct model {
 };
 
 uint32_t model_living(const struct model *m);
+/* Once it was inspected; false with WEIR_INVALID. */
+bool model_can(const struct model *m, enum weir_capability capability, struct weir_error *err);
 uint32_t model_least(const struct model *m); /* workers that stay, however long nobody asks */
 int64_t model_idle_ms(
     const struct model *m); /* quiet time for a worker to leave; INT64_MAX: none */

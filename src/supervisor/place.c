@@ -103,11 +103,8 @@ void turn_place(struct supervisor *s, struct model *m)
             end_load_request(s, j);
             continue;
         }
-        if (j->capability < WEIR_CAPABILITY_COUNT &&
-            (m->plan.capabilities & 1u << j->capability) == 0) {
-            struct weir_error error;
-            weir_fail(&error, WEIR_INVALID, "model '%s' (%s) has not the capability asked for",
-                      m->name, m->plan.architecture);
+        struct weir_error error;
+        if (!model_can(m, j->capability, &error)) {
             job_end(s, j, &error);
             continue;
         }

@@ -134,7 +134,7 @@ static void a_capability_that_turns_out_missing_is_refused(void **state)
     test_run_until(t, 3 * SECOND);
     assert_true(sees->ended && embeds->ended);
     assert_int_equal(sees->error.code, WEIR_INVALID);
-    assert_string_equal(sees->error.text, "model 'm' (fake) has not the capability asked for");
+    assert_string_equal(sees->error.text, "model 'm' (fake) is not for vision");
     assert_int_equal(embeds->error.code, WEIR_OK);
     test_close(t);
 }

@@ -102,25 +102,32 @@ void supervisor_status(struct supervisor *s, struct jsonw *out)
     jsonw_end(out);
 }
 
-void supervisor_models(struct supervisor *s, struct jsonw *out)
+static void write_entry(struct jsonw *out, const struct model *m)
 {
+    jsonw_object(out);
+    jsonw_key(out, "name"), jsonw_text(out, m->name);
+    write_aliases(out, m);
+    write_capabilities(out, m);
+    write_problem(out, m);
+    jsonw_key(out, "inspected"), jsonw_bool(out, m->inspection != INSPECTION_PENDING);
+    jsonw_key(out, "architecture"), jsonw_text(out, m->plan.architecture);
+    jsonw_key(out, "tokens_max"), jsonw_u64(out, m->plan.tokens_max);
+    jsonw_key(out, "dim"), jsonw_u64(out, m->plan.dim);
+    jsonw_end(out);
+}
+
+void supervisor_models(struct supervisor *s, const char *name, struct jsonw *out)
+{
+    const struct model *one = name != NULL ? model_find(s, name) : NULL;
     jsonw_object(out);
     jsonw_key(out, "models");
     jsonw_array(out);
-    LIST_EACH(&s->models, at) {
+    if (one != NULL)
+        write_entry(out, one);
+    for (const struct link *at = s->models.next; name == NULL && at != &s->models; at = at->next) {
         const struct model *m = CONTAINER_OF(at, struct model, link);
-        if (m->gone)
-            continue;
-        jsonw_object(out);
-        jsonw_key(out, "name"), jsonw_text(out, m->name);
-        write_aliases(out, m);
-        write_capabilities(out, m);
-        write_problem(out, m);
-        jsonw_key(out, "inspected"), jsonw_bool(out, m->inspection != INSPECTION_PENDING);
-        jsonw_key(out, "architecture"), jsonw_text(out, m->plan.architecture);
-        jsonw_key(out, "tokens_max"), jsonw_u64(out, m->plan.tokens_max);
-        jsonw_key(out, "dim"), jsonw_u64(out, m->plan.dim);
-        jsonw_end(out);
+        if (!m->gone)
+            write_entry(out, m);
     }
     jsonw_end(out);
     jsonw_end(out);

@@ -15,6 +15,21 @@
 
 typedef void write_text(struct supervisor *s, struct jsonw *out);
 
+static void all_models(struct supervisor *s, struct jsonw *out)
+{
+    supervisor_models(s, NULL, out);
+}
+
+static void model_bad(struct supervisor *s, struct jsonw *out)
+{
+    supervisor_models(s, "bad", out);
+}
+
+static void model_that_is_none(struct supervisor *s, struct jsonw *out)
+{
+    supervisor_models(s, "nobody", out);
+}
+
 /* `expected` has ' for ", to be readable. */
 static void assert_text(struct test_pool *t, write_text *write, const char *expected)
 {
@@ -130,14 +145,14 @@ static void a_model_is_listed_with_what_was_found(void **state)
     const struct model_settings failing = {
         .name = "bad", .path = "bad", .max_workers = 1, .idle_ms = SECOND, .priority = 2
     };
-    assert_text(t, supervisor_models,
+    assert_text(t, all_models,
                 "{" NAMED
                 "[],'problem':null,'inspected':false,'architecture':'','tokens_max':0,'dim':0}]}");
     t->world.models[1].name = "bad";
     t->world.models[1].kills_inspector = true;
     assert_int_equal(supervisor_register(t->supervisor, &failing, NULL), WEIR_OK);
     test_run_until(t, SECOND);
-    assert_text(t, supervisor_models,
+    assert_text(t, all_models,
                 "{" NAMED CAPABILITIES ",'problem':null,'inspected':true,'architecture':'fake',"
                 "'tokens_max':500,'dim':32},{'name':'bad','aliases':[],'capabilities':[],"
                 "'problem':''bad' could not be inspected: exit status 0','inspected':true,"
@@ -145,10 +160,15 @@ static void a_model_is_listed_with_what_was_found(void **state)
     test_submit(t, "m", "r", 0); /* it serves its last request, but is not to be had any more */
     assert_int_equal(supervisor_unregister(t->supervisor, "m", NULL), WEIR_OK);
     test_run_until(t, 5 * SECOND);
-    assert_text(t, supervisor_models,
+    assert_text(t, all_models,
                 "{'models':[{'name':'bad','aliases':[],'capabilities':[],"
                 "'problem':''bad' could not be inspected: exit status 0','inspected':true,"
                 "'architecture':'','tokens_max':0,'dim':0}]}");
+    assert_text(t, model_bad,
+                "{'models':[{'name':'bad','aliases':[],'capabilities':[],"
+                "'problem':''bad' could not be inspected: exit status 0','inspected':true,"
+                "'architecture':'','tokens_max':0,'dim':0}]}");
+    assert_text(t, model_that_is_none, "{'models':[]}");
     test_close(t);
 }
 

@@ -63,9 +63,8 @@ static enum weir_code check_model(struct supervisor *s, struct model *m, const s
         return m->problem.code;
     }
     if (m->inspection == INSPECTION_DONE && r->operation != WEIR_LOAD &&
-        (m->plan.capabilities & 1u << r->capability) == 0)
-        return weir_fail(err, WEIR_INVALID, "model '%s' (%s) has not the capability asked for",
-                         m->name, m->plan.architecture);
+        !model_can(m, r->capability, err))
+        return WEIR_INVALID;
     if (model_in_backoff(s, m, err))
         return WEIR_UNAVAILABLE;
     struct breaker_limits bl = { l->breaker_failures, l->breaker_open_ms, l->breaker_probes };

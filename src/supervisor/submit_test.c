@@ -138,7 +138,7 @@ static void a_model_does_what_it_can(void **state)
     test_run_until(t, SECOND);
     const struct test_request *r = test_submit(t, "m", "e", 0); /* an embedding */
     assert_int_equal(r->error.code, WEIR_INVALID);
-    assert_string_equal(r->error.text, "model 'm' (fake) has not the capability asked for");
+    assert_string_equal(r->error.text, "model 'm' (fake) is not for text_embedding");
     t->next.capability = WEIR_VISION;
     assert_true(test_submit(t, "m", "e", 0)->id != 0);
     test_run_until(t, 5 * SECOND);

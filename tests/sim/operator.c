@@ -43,7 +43,7 @@ static void ask(struct sim *s)
     supervisor_totals(s->supervisor, &before);
     switch (what) {
     case DEED_STATUS: supervisor_status(s->supervisor, &json); break;
-    case DEED_MODELS: supervisor_models(s->supervisor, &json); break;
+    case DEED_MODELS: supervisor_models(s->supervisor, NULL, &json); break;
     case DEED_METRICS: supervisor_metrics(s->supervisor, &json); break;
     case DEED_PLANNED:
         answered = supervisor_plan(s->supervisor, sim_models[model].name, &json, &err) == WEIR_OK;

@@ -66,8 +66,8 @@ void supervisor_on_exit(struct supervisor *s, uint32_t child, const char *status
 int64_t supervisor_turn(struct supervisor *s, int64_t now_ms);
 bool supervisor_is_dirty(const struct supervisor *s); /* a fact was recorded since the last turn */
 
-/* The object of GET /weir/v1/status, and {"models":[…]} with what inspection found: of all that have
- * a name, or of the one that `name` names, if any. */
+/* The object of GET /weir/v1/status, and {"models":[…]} with what inspection found: of all that
+ * have a name, or of the one that `name` names, if any. */
 void supervisor_status(struct supervisor *s, struct jsonw *out);
 void supervisor_models(struct supervisor *s, const char *name, struct jsonw *out);
 /* What a load of the model would do now, and why: changes nothing. */

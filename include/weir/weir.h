@@ -260,6 +260,7 @@ WEIR_API enum weir_code weir_step(struct weir *w, int timeout_ms, struct weir_er
  *   {"op":"metrics"}                {"metrics":[{"name","type","help","samples":[…]}]}
  *   {"op":"models", optional "name"}   {"models":[{"name","aliases","capabilities","problem",
  *                                   "inspected","architecture","tokens_max","dim"}]}
+ *   {"op":"inspection"}             {"models":N,"inspected":N,"first":one that is not, or null}
  *   {"op":"drain","limit_ms":N}     refuse new requests, finish what runs, then every worker leaves
  *   {"op":"drained"}                {"drained":bool}: no request and no process is left
  */

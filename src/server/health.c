@@ -1,9 +1,13 @@
+#include "base/error.h"
 #include "base/jsonw.h"
 #include "base/size.h"
 #include "server/exchange.h"
-#include "server/models.h"
+#include "server/json_read.h"
+#include "server/order.h"
 #include "server/routes.h"
 #include "server/server_state.h"
+
+#include <inttypes.h>
 
 static void reply(struct exchange *x, int status, const char *state, const char *reason)
 {
@@ -27,28 +31,34 @@ void health_live_begin(struct exchange *x)
     reply(x, 200, "ok", NULL);
 }
 
+static int64_t number_of(const struct json_value *answer, const char *key)
+{
+    const struct json_value *v = json_read_field(answer, key);
+    return json_read_kind(v) == JSON_IS_INTEGER ? json_read_integer(v) : 0;
+}
+
 void health_ready_begin(struct exchange *x)
 {
-    struct models models;
+    struct str answer;
     struct weir_error err;
     if (x->server->is_draining) {
         reply(x, 503, "draining", "the server is shutting down");
         return;
     }
-    if (models_read(x->server->pool, NULL, &models, &err) != WEIR_OK) {
+    struct json_value *tree = NULL;
+    if (order_plain(x->server->pool, "inspection", &answer, &err) != WEIR_OK ||
+        (tree = json_read_parse(answer, &err)) == NULL) {
         exchange_fail(x, &err, NULL);
         return;
     }
-    size_t waiting = 0;
-    for (size_t i = models.count; i-- > 0;) {
-        struct model model = models_at(&models, i);
-        if (model.is_inspected)
-            continue;
-        waiting++;
-        weir_fail(&err, WEIR_UNAVAILABLE, "%zu of %zu models are not inspected yet, first '%.80s'",
-                  waiting, models.count, model.name);
-    }
-    models_finish(&models);
+    const int64_t waiting = number_of(tree, "models") - number_of(tree, "inspected");
+    const struct json_value *first = json_read_field(tree, "first");
+    if (waiting > 0)
+        weir_fail(&err, WEIR_UNAVAILABLE,
+                  "%" PRId64 " of %" PRId64 " models are not inspected yet, first '%.80s'", waiting,
+                  number_of(tree, "models"),
+                  json_read_kind(first) == JSON_IS_TEXT ? json_read_text(first).data : "");
+    json_read_free(tree);
     if (waiting > 0)
         reply(x, 503, "starting", err.text);
     else

@@ -132,3 +132,23 @@ void supervisor_models(struct supervisor *s, const char *name, struct jsonw *out
     jsonw_end(out);
     jsonw_end(out);
 }
+
+void supervisor_inspection(const struct supervisor *s, struct jsonw *out)
+{
+    uint64_t models = 0, inspected = 0;
+    const char *first = NULL;
+    LIST_EACH(&s->models, at) {
+        const struct model *m = CONTAINER_OF(at, struct model, link);
+        if (m->gone)
+            continue;
+        models++;
+        inspected += m->inspection != INSPECTION_PENDING;
+        if (m->inspection == INSPECTION_PENDING && first == NULL)
+            first = m->name;
+    }
+    jsonw_object(out);
+    jsonw_key(out, "models"), jsonw_u64(out, models);
+    jsonw_key(out, "inspected"), jsonw_u64(out, inspected);
+    jsonw_key(out, "first"), jsonw_text(out, first);
+    jsonw_end(out);
+}

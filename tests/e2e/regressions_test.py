@@ -9,7 +9,8 @@ import signal
 import socket
 import time
 
-from harness import (GiB, LIVING, MiB, SLOW, names_gib, raw_post, state_machine, wait_until)
+import pytest
+from harness import (GiB, LIVING, MiB, SLOW, names_gib, program, raw_post, state_machine, wait_until)
 
 TEXT = "fake:text_embedding"
 WORDS = "fake:text_to_text?script=yes"
@@ -163,6 +164,9 @@ def test_stalled_reader_costs_no_memory(serve):
 
 def test_no_memory_for_a_load(serve):
     """The system refuses what a load asks for: the load fails with the reason, nothing stays (F075)."""
+    with open(program("weir"), "rb") as binary:
+        if b"__asan_init" in binary.read():
+            pytest.skip("the address sanitizer needs more address space than there would be")
     server = serve({"m": TEXT + "?weights=8GiB&touch=yes", "small": TEXT})
     soft, hard = resource.prlimit(server.pid, resource.RLIMIT_AS)
     resource.prlimit(server.pid, resource.RLIMIT_AS, (4 * GiB, hard))

@@ -48,25 +48,28 @@ uint64_t process_least_bytes(const struct sim_entry *e)
     return plan_context_bytes(&e->model->plan, 0, 1, SIM_THREADS);
 }
 
-static uint64_t known_bytes(const struct sim_model *m, uint32_t context, uint32_t slots)
+static uint64_t known_bytes(const struct sim_model *m, const struct learned learned[SIM_LEARNED],
+                            uint32_t context, uint32_t slots)
 {
     uint64_t bytes = plan_context_bytes(&m->plan, context, slots, SIM_THREADS);
-    for (size_t i = 0; i < ARRAY_COUNT(m->learned); i++)
-        if (m->learned[i].context == context && m->learned[i].slots == slots &&
-            m->learned[i].context_bytes > bytes)
-            bytes = m->learned[i].context_bytes;
+    for (size_t i = 0; i < SIM_LEARNED; i++)
+        if (learned[i].context == context && learned[i].slots == slots &&
+            learned[i].context_bytes > bytes)
+            bytes = learned[i].context_bytes;
     return bytes;
 }
 
 uint64_t process_most_bytes(const struct sim_entry *e)
 {
-    return known_bytes(e->model, e->model->plan.tokens_max, e->model->plan.slots);
+    return known_bytes(e->model, e->model->learned, e->model->plan.tokens_max,
+                       e->model->plan.slots);
 }
 
 uint64_t process_shrunk_bytes(const struct sim_entry *e)
 {
     const struct plan *p = &e->model->plan;
-    return known_bytes(e->model, p->tokens_max < CONTEXT_LEAST ? p->tokens_max : CONTEXT_LEAST,
+    return known_bytes(e->model, e->model->learned,
+                       p->tokens_max < CONTEXT_LEAST ? p->tokens_max : CONTEXT_LEAST,
                        p->per_slot_bytes > 0 ? 1 : p->slots);
 }
 
@@ -326,7 +329,7 @@ static void take_grant(struct process *p, const struct message_load *m)
         p->world->deeds_count[DEED_HALVED]++;
     p->slots = m->slots;
     p->planned_bytes = plan_context_bytes(plan, context, m->slots, SIM_THREADS);
-    needs(p, known_bytes(p->entry->model, context, m->slots), 0);
+    needs(p, known_bytes(p->entry->model, p->learned, context, m->slots), 0);
 }
 
 void process_on_load(struct process *p, const struct frame *f)
@@ -418,6 +421,7 @@ void process_start(struct process *p)
     struct world_sim *w = p->world;
     p->born_ms = w->events->now_ms;
     if (p->entry != NULL) {
+        memcpy(p->learned, p->entry->model->learned, sizeof p->learned);
         needs(p, process_least_bytes(p->entry),
               process_most_bytes(p->entry) - process_least_bytes(p->entry));
         if (p->entry->processes++ == 0)

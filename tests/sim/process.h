@@ -44,8 +44,9 @@ struct process {
     uint64_t planned_bytes; /* for what it was granted */
     uint64_t needs_bytes;   /* of its own, by what it was granted and what the pool was told */
     uint64_t slack_bytes;   /* it may turn out to be granted so much more */
-    uint32_t attempt;       /* the how manieth of its entry */
-    uint32_t threads;       /* its share */
+    struct learned learned[SIM_LEARNED]; /* what was known when it was granted */
+    uint32_t attempt;                    /* the how manieth of its entry */
+    uint32_t threads;                    /* its share */
     int64_t load_sent_ms, ready_ms;
     int64_t born_ms, stuck_ms, bye_ms, term_ms, ping_ms;
     int64_t quiet_ms; /* since then it has nothing to do */

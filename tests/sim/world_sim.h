@@ -25,6 +25,8 @@ struct process;
 
 enum sim_temper { TEMPER_SOUND, TEMPER_CRASHES_ON_LOAD, TEMPER_FAILS_ON_LOAD };
 
+#define SIM_LEARNED 8 /* ways of loading one model that are kept */
+
 struct sim_model {
     const char *name, *alias;
     struct plan plan;
@@ -32,8 +34,9 @@ struct sim_model {
     uint8_t priority;
     int64_t load_ms;
     enum sim_temper temper;
-    bool is_volatile;          /* unregistered and registered again now and then */
-    struct learned learned[8]; /* of each way of loading it, the most that was found out */
+    bool is_volatile; /* unregistered and registered again now and then */
+    struct learned
+        learned[SIM_LEARNED]; /* of each way of loading it, the most that was found out */
 };
 
 /* One registration of a model. What was accepted under it is served by processes of its own, also

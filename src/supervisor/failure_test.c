@@ -1,4 +1,5 @@
 /* failure_test.c — what goes wrong with a worker or a request, and who pays for it. */
+#include "supervisor/state.h"
 #include "supervisor/test_pool.h"
 
 #include <setjmp.h>
@@ -82,6 +83,28 @@ static void a_load_failure_counts_once(void **state)
     test_run_until(t, t->world.now_ms + 2 * SECOND);
     assert_ended(fifth, WEIR_OK);
     assert_int_equal(m->spawns, 5);
+    test_close(t);
+}
+
+/* One of two died again: the other serves, and nobody is sent away until it is replaced. */
+static void who_has_a_worker_left_takes_requests(void **state)
+{
+    (void)state;
+    struct test_pool *t = test_open(1000, NULL);
+    test_register(t, "m", 100, 10, (struct model_settings){ .min_workers = 2, .max_workers = 2 });
+    test_run_until(t, 3 * SECOND);
+    assert_true(t->world.processes[2].loaded && t->world.processes[3].loaded);
+    test_exit(&t->world, 2); /* is replaced at once */
+    test_run_until(t, 5 * SECOND);
+    test_exit(&t->world, 4); /* only after a while */
+    test_run_until(t, 5 * SECOND);
+    const struct model *m = model_find(t->supervisor, "m");
+    assert_int_equal(model_living(m), 1);
+    assert_true(m->restart_at_ms > t->world.now_ms);
+    const struct test_request *r = test_submit(t, "m", "e", 0);
+    assert_int_not_equal(r->id, 0);
+    test_run_until(t, 6 * SECOND);
+    assert_ended(r, WEIR_OK);
     test_close(t);
 }
 
@@ -365,6 +388,7 @@ int main(void)
         cmocka_unit_test(a_load_failure_answers_all_who_wait),
         cmocka_unit_test(a_load_failure_and_an_exit_in_one_turn),
         cmocka_unit_test(a_load_failure_counts_once),
+        cmocka_unit_test(who_has_a_worker_left_takes_requests),
         cmocka_unit_test(five_load_failures_open_the_breaker_for_a_minute),
         cmocka_unit_test(a_larger_plan_is_inspected_anew_once),
         cmocka_unit_test(a_poison_input_takes_nobody_with_it),

@@ -200,6 +200,8 @@ static void who_loads_clears_the_problem(void **state)
         test_run_until(t, 72 * SECOND);
         assert_string_equal(t->paths[3], "Spawning Loading Ready Processing");
         assert_string_equal(entry->problem.text, opens ? "a file is missing" : "");
+        if (!opens)
+            assert_int_equal(entry->problem.index, -1); /* it is about no input either */
         test_close(t);
     }
 }

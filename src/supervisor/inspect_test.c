@@ -59,6 +59,25 @@ static void a_start_that_is_refused_is_tried_again(void **state)
     }
 }
 
+/* Tries become rarer only while one refusal follows another. */
+static void a_start_forgets_the_refusals_before(void **state)
+{
+    (void)state;
+    struct test_pool *t = test_open(1000, NULL);
+    t->world.no_inspectors = 3;
+    t->world.no_inspector_errno = EAGAIN;
+    struct test_model *m = test_register(t, "m", 100, 10, ONE);
+    test_run_until(t, 20 * SECOND);
+    assert_int_equal(m->inspections, 1);
+    t->world.no_inspectors = 100;
+    test_register(t, "n", 100, 10, ONE);
+    test_run_until(t, 20 * SECOND);
+    assert_int_equal(t->world.no_inspectors, 99);
+    test_run_until(t, 21 * SECOND);
+    assert_int_equal(t->world.no_inspectors, 98);
+    test_close(t);
+}
+
 /* A program that is not there is not there for all of them, and is looked for once. */
 static void a_program_that_is_missing_answers_for_all(void **state)
 {
@@ -184,6 +203,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_start_that_is_refused_is_tried_again),
+        cmocka_unit_test(a_start_forgets_the_refusals_before),
         cmocka_unit_test(a_program_that_is_missing_answers_for_all),
         cmocka_unit_test(what_ended_an_inspector_can_be_looked_at_again),
         cmocka_unit_test(who_is_waited_for_is_inspected_first),

@@ -269,6 +269,27 @@ static void each_program_has_an_inspector(void **state)
     test_close(t);
 }
 
+/* Who was asked first is given up first, while another still has time. */
+static void each_inspector_has_its_own_time(void **state)
+{
+    (void)state;
+    static const enum worker_program programs[] = { PROGRAM_CPU, PROGRAM_FAKE };
+    for (size_t i = 0; i < 2; i++) {
+        struct test_pool *t = test_open(1000, NULL);
+        t->world.inspect_ms = 1000 * SECOND;
+        test_register(t, "a", 10, 10,
+                      (struct model_settings){ .max_workers = 1, .program = programs[i] });
+        test_run_until(t, 20 * SECOND);
+        test_register(t, "b", 10, 10,
+                      (struct model_settings){ .max_workers = 1, .program = programs[1 - i] });
+        test_run_until(t, 10 + 60 * SECOND - 1);
+        assert_int_equal(t->world.kills, 0);
+        test_run_until(t, 10 + 60 * SECOND);
+        assert_int_equal(t->world.kills, 1);
+        test_close(t);
+    }
+}
+
 /* What was found wrong is forgotten while it is looked at once more. */
 static void a_second_look_starts_afresh(void **state)
 {
@@ -324,6 +345,7 @@ int main(void)
         cmocka_unit_test(who_has_answered_may_die),
         cmocka_unit_test(what_is_gone_pays_nothing),
         cmocka_unit_test(each_program_has_an_inspector),
+        cmocka_unit_test(each_inspector_has_its_own_time),
         cmocka_unit_test(a_second_look_starts_afresh),
         cmocka_unit_test(a_drain_is_not_held_up),
     };

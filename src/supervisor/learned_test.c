@@ -289,9 +289,12 @@ static void figures_of_an_earlier_life_are_looked_at(void **state)
     row.load_ms = 0, row.context_bytes = 10 * MiB;
     supervisor_learn(t->s, &row);
     assert_int_equal(known_of(t, c)->context_bytes, 10 * MiB);
-    row.context_bytes = UINT64_MAX; /* measured on a larger machine */
+    row.context_bytes = t->s->facts.total_bytes + 1; /* measured on a larger machine */
     supervisor_learn(t->s, &row);
     assert_int_equal(known_of(t, c)->context_bytes, 10 * MiB);
+    row.context_bytes = t->s->facts.total_bytes;
+    supervisor_learn(t->s, &row);
+    assert_int_equal(known_of(t, c)->context_bytes, t->s->facts.total_bytes);
     assert_int_equal(known_of(t, c)->load_ms, 1);
     still_close(t);
 }

@@ -257,12 +257,29 @@ static void evictions_are_counted_by_reason(void **state)
     supervisor_drain(t->supervisor, 0);
     test_run_until(t, 98 * SECOND);
     expect(t, "weir_evictions_total", "b reason=shutdown", 1);
+    expect(t, "weir_worker_spawned_total", "a", 2);
+    expect(t, "weir_restarts_total", "a", 0); /* who was told to leave is not restarted */
+    expect(t, "weir_restarts_total", "b", 0);
     struct supervisor_totals totals = test_totals(t);
     assert_true(value_of(t, "weir_verdicts_total", "\"verdict\":\"grant\"", "value") ==
                 (double)totals.verdicts[VERDICT_GRANT]);
     assert_true(value_of(t, "weir_verdicts_total", "\"verdict\":\"evict\"", "value") ==
                 (double)totals.verdicts[VERDICT_EVICT]);
     assert_true(totals.verdicts[VERDICT_EVICT] > 0);
+    test_close(t);
+}
+
+static void each_model_has_its_counters(void **state)
+{
+    (void)state;
+    struct test_pool *t = test_open(1000, NULL);
+    test_register(t, "a", 100, 10, (struct model_settings){ .min_workers = 1 });
+    test_register(t, "b", 100, 10, (struct model_settings){ .min_workers = 2 });
+    test_run_until(t, 3 * SECOND);
+    expect(t, "weir_worker_spawned_total", "a", 1);
+    expect(t, "weir_worker_spawned_total", "b", 2);
+    expect(t, "weir_restarts_total", "b", 0);
+    expect(t, "weir_merged_total", "b", 0);
     test_close(t);
 }
 
@@ -371,6 +388,7 @@ int main(void)
         cmocka_unit_test(deaths_are_counted),
         cmocka_unit_test(an_open_breaker_is_counted),
         cmocka_unit_test(evictions_are_counted_by_reason),
+        cmocka_unit_test(each_model_has_its_counters),
         cmocka_unit_test(one_row_for_a_name),
         cmocka_unit_test(gauges_are_the_truth),
     };

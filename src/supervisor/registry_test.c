@@ -409,6 +409,7 @@ static void an_unregistered_name_is_free_at_once(void **state)
     assert_ended(before, WEIR_OK);
     assert_says(t->told, "unregistered m, ");
     test_run_until(t, 5 * MINUTE);
+    assert_null(strstr(strstr(t->told, "unregistered") + 1, "unregistered")); /* once */
     assert_int_equal(test_workers(&t->world, files), 0);
     assert_int_equal(test_totals(t).leased_bytes, 0);
     test_close(t);

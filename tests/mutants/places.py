@@ -1,5 +1,9 @@
 """Where a C file can be given a fault, found in its tokens. Nothing here knows what the code means;
-what does not compile is sorted out by the compiler."""
+what does not compile is sorted out by the compiler.
+
+Left out are, by their form alone, changes that make no other program: more room in an array or an
+allocation, < for <= where both branches are the operands, another size of a sign, two arguments
+swapped of which the order does not matter."""
 import re
 
 TOKEN = re.compile(r"""
@@ -20,17 +24,21 @@ QUIET_BODIES = {"tell"}
 KEYWORDS = {"if", "while", "for", "switch", "return", "sizeof", "else", "do", "case"}
 TURNED = {"==": "!=", "!=": "==", "<": "<=", "<=": "<", ">": ">=", ">=": ">", "+": "-", "-": "+",
           "+=": "-=", "-=": "+=", "++": "--", "--": "++"}
-# Whose arguments may change places.
+# Whose arguments may change places; of the second kind when the result is compared with 0.
 SYMMETRIC_CALLS = {"add", "str_eq", "size_add", "size_mul", "mem_new"}
+COMPARING_CALLS = {"memcmp", "strcmp"}
+ALLOCATING_CALLS = {"mem_new", "mem_try"}
+# Code that only the tests compile in.
+CHECKED_BLOCK = re.compile(r"^#ifdef WEIR_CHECKED$.*?^#endif$", re.DOTALL | re.MULTILINE)
 OPEN, CLOSE = {"(": ")", "[": "]", "{": "}"}, {")", "]", "}"}
 STOPS = {"&&", "||", ",", ";", "?", ":", "=", "return", "{", "}"}
 
 
 class Mutant:
-    """`text` from `start` to `end` of the file replaced by `new`."""
+    """`text` from `start` to `end` of the file, in `function`, replaced by `new`."""
 
-    def __init__(self, kind, file, source, start, end, new):
-        self.kind, self.file = kind, file
+    def __init__(self, kind, file, function, source, start, end, new):
+        self.kind, self.file, self.function = kind, file, function
         self.text = source[:start] + new + source[end:]
         self.line = source.count("\n", 0, start) + 1
         first = source.rfind("\n", 0, start) + 1
@@ -54,6 +62,7 @@ class Tokens:
             elif text in CLOSE and stack:
                 at = stack.pop()
                 self.partner[at], self.partner[i] = i, at
+        self.functions = []  # (first, last, name) of each body
         self.quiet = self.find_quiet()
 
     def text(self, i):
@@ -64,14 +73,21 @@ class Tokens:
 
     def find_quiet(self):
         """Tokens inside of calls and functions that are left alone, and outside of any function."""
-        quiet = set()
+        checked = [m.span() for m in CHECKED_BLOCK.finditer(self.source)]
+        quiet = {i for i, token in enumerate(self.all)
+                 if any(start <= token[2] < end for start, end in checked)}
         for i in range(len(self.all)):
             if self.text(i) in QUIET_CALLS and self.text(i + 1) == "(":
                 quiet.update(range(i, self.partner.get(i + 1, i) + 1))
+            elif self.text(i) == "[" and is_declared(self, i):
+                quiet.update(range(i, self.partner[i] + 1))
         at = 0
         while at < len(self.all):  # a body is a brace that follows a closed parameter list
             if self.text(at) == "{":
-                head = self.partner[at - 1] - 1 if self.text(at - 1) == ")" else at
+                head = at
+                if self.text(at - 1) == ")":
+                    head = self.partner[at - 1] - 1
+                    self.functions.append((at, self.partner[at], self.text(head)))
                 if self.text(at - 1) != ")" or self.text(head) in QUIET_BODIES:
                     quiet.update(range(at, self.partner[at] + 1))
                 at = self.partner[at]
@@ -91,6 +107,12 @@ class Tokens:
                 at = self.partner[at]
             at += step
         return at - step
+
+    def function_of(self, i):
+        return next((name for first, last, name in self.functions if first <= i <= last), "")
+
+    def words(self, first, last):
+        return [self.text(i) for i in range(first, last + 1)]
 
     def span(self, first, last):
         return self.all[first][2], self.all[last][3]
@@ -113,6 +135,44 @@ def arguments(t, i):
 def is_binary(t, i):
     before = t.all[i - 1]
     return before[0] in ("name", "number") and before[1] not in KEYWORDS or before[1] in (")", "]")
+
+
+def is_declared(t, i):
+    """Whether the bracket at i is the size of an array in a declaration."""
+    first = i
+    while first > 0 and t.text(first - 1) not in (";", "{", "}"):
+        first -= 1
+    return t.is_name(first) and t.text(first) not in KEYWORDS | {"return"} \
+        and (t.is_name(first + 1) or t.text(first + 1) == "*") and "=" not in t.words(first, i)
+
+
+def is_choice(t, i):
+    """Whether the comparison at i chooses one of its operands, or their difference or 0."""
+    first, last = t.operand(i, -1), t.operand(i, 1)
+    if t.text(last + 1) != "?":
+        return False
+    colon = t.operand(last + 1, 1) + 1
+    left, right = t.words(first, i - 1), t.words(i + 1, last)
+    branches = [t.words(last + 2, colon - 1), t.words(colon + 1, t.operand(colon, 1))]
+    return t.text(colon) == ":" and (branches in ([left, right], [right, left])
+                                     or branches == [left + ["-"] + right, ["0"]])
+
+
+def is_room_or_sign(t, i):
+    """Whether the number at i is within the size of an allocation, or the 1 or -1 of a choice."""
+    if t.text(i) == "1" and (t.words(i - 2, i + 2) == ["?", "-", "1", ":", "1"]
+                             or t.words(i - 4, i) == ["?", "-", "1", ":", "1"]
+                             or t.words(i - 1, i + 3) == ["?", "1", ":", "-", "1"]
+                             or t.words(i - 4, i) == ["?", "1", ":", "-", "1"]):
+        return True
+    return any(first < i < t.partner[first] and t.text(first - 1) in ALLOCATING_CALLS
+               for first in range(max(i - 12, 1), i) if t.text(first) == "(")
+
+
+def is_symmetric(t, i):
+    after = t.partner[i + 1] + 1
+    return t.text(i) in SYMMETRIC_CALLS or t.text(i) in COMPARING_CALLS \
+        and t.text(after) in ("==", "!=") and t.text(after + 1) == "0"
 
 
 def may_swap(left, right):
@@ -142,7 +202,7 @@ def find(file, source):
 
     def add(kind, first, last, new):
         start, end = t.span(first, last)
-        found.append(Mutant(kind, file, source, start, end, new))
+        found.append(Mutant(kind, file, t.function_of(first), source, start, end, new))
 
     def negate(first, last):
         start, end = t.span(first, last)
@@ -157,9 +217,10 @@ def find(file, source):
             for last, first in ((i - 1, t.operand(i, -1)), (t.operand(i, 1), i + 1)):
                 negate(first, last)
         elif text in TURNED and (text in ("++", "--") or is_binary(t, i)):
-            add("turn", i, i, TURNED[text])
+            if text not in ("<", "<=", ">", ">=") or not is_choice(t, i):
+                add("turn", i, i, TURNED[text])
         elif kind == "number" and re.fullmatch(r"\d+", text):
-            if not (t.text(i - 1) == "{" and t.text(i + 1) == "}"):
+            if t.words(i - 1, i + 1) != ["{", "0", "}"] and not is_room_or_sign(t, i):
                 add("off by one", i, i, str(int(text) + 1))
         elif text == "return" and t.text(i + 1) in ("true", "false"):
             add("return", i + 1, i + 1, "false" if t.text(i + 1) == "true" else "true")
@@ -172,6 +233,6 @@ def find(file, source):
                 for (a, b), (c, d) in zip(args, args[1:]):
                     left, right = source[slice(*t.span(a, b))], source[slice(*t.span(c, d))]
                     between = source[t.all[b][3]:t.all[c][2]]
-                    if may_swap(left, right) and not text.isupper() and text not in SYMMETRIC_CALLS:
+                    if may_swap(left, right) and not text.isupper() and not is_symmetric(t, i):
                         add("swap", a, d, right + between + left)
     return found

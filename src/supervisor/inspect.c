@@ -137,7 +137,6 @@ static void start(struct supervisor *s, struct inspector *i, enum worker_program
         start_failed(s, i, program, &err);
         return;
     }
-    i->refusals = 0;
     s->totals.children++;
 }
 

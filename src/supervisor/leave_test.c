@@ -258,6 +258,7 @@ static void who_waits_for_credit_is_not_lost(void **state)
     assert_int_equal(t->requests[0].output_bytes, WIRE_CREDIT_BYTES);
     test_run_until(t, 5 * MINUTE);
     assert_string_equal(t->paths[2], "Spawning Loading Ready Processing");
+    supervisor_clock(t->supervisor, t->world.now_ms);
     assert_true(supervisor_credit(t->supervisor, t->requests[0].id, 16, 1000));
     assert_steps(t, 5 * MINUTE + 30 * SECOND, "Evicting"); /* it could move again */
     test_close(t);

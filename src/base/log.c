@@ -36,22 +36,25 @@ void log_write(const struct log *log, enum log_level level, const char *module, 
     if (log == NULL || log->sink == NULL || level < log->least)
         return;
     char short_line[LINE_ROOM];
+    char *line = short_line, *long_line = NULL;
     va_list args;
-    va_start(args, format);
-    const int text_len = vsnprintf(NULL, 0, format, args);
-    va_end(args);
-    size_t room = strlen(module) + sizeof(": ") + (size_t)(text_len > 0 ? text_len : 0);
-    if (room > LINE_ROOM_MOST)
-        room = LINE_ROOM_MOST;
-    char *const long_line = room > sizeof(short_line) ? mem_try(room, 1) : NULL;
-    char *const line = long_line != NULL ? long_line : short_line;
-    if (long_line == NULL)
-        room = sizeof(short_line); /* without memory a long line is cut */
-    str_print(line, room, "%s: ", module);
+    str_print(line, sizeof(short_line), "%s: ", module);
     const size_t at = strlen(line);
     va_start(args, format);
-    str_vprint(line + at, room - at, format, args);
+    const int text_len = vsnprintf(line + at, sizeof(short_line) - at, format, args);
     va_end(args);
+    size_t room = at + 1 + (size_t)(text_len > 0 ? text_len : 0);
+    if (room > LINE_ROOM_MOST)
+        room = LINE_ROOM_MOST;
+    if (room > sizeof(short_line))
+        long_line = mem_try(room, 1); /* without memory a long line is cut */
+    if (long_line != NULL) {
+        line = long_line;
+        memcpy(line, short_line, at);
+        va_start(args, format);
+        str_vprint(line + at, room - at, format, args);
+        va_end(args);
+    }
     blank_control_characters(line);
     log->sink(log->context, level, line);
     mem_free(long_line);

@@ -163,6 +163,8 @@ static void set_log(struct serving *s, const struct serve_options *options)
 {
     s->sink.least = (enum log_level)options->log_level;
     s->sink.json = options->log_format == 1;
+    s->log = stderr_log_of(&s->sink);
+    server_log_level(s->server, s->sink.least);
 }
 
 /* All or nothing: what cannot be read whole changes nothing. */
@@ -288,8 +290,6 @@ static int serve(const struct verb *verb, struct serve_config *config,
     };
     struct weir_error err;
     set_log(&s, &config->options);
-    s.log = stderr_log_of(&s.sink);
-    s.log.least = LOG_DEBUG; /* the sink decides, so that SIGHUP can change its mind */
     if (open_pool(&s, &err) != WEIR_OK)
         return verb_failed(verb, &err);
     const int status = run_server(verb, &s);

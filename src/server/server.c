@@ -154,6 +154,12 @@ void server_event(struct server *s, const char *json, size_t bytes)
     weir_unload_event(s, (struct str){ json, bytes });
 }
 
+void server_log_level(struct server *s, enum log_level least)
+{
+    if (s)
+        s->log.least = least;
+}
+
 void server_drain(struct server *s)
 {
     s->is_draining = true;

@@ -74,6 +74,9 @@ void server_event(struct server *s, const char *json, size_t bytes);
 /* From now on /health/ready answers 503; requests go on to the pool, which refuses them itself. */
 void server_drain(struct server *s);
 
+/* The least level that is logged from now on; a line below it is not even made. NULL server: legal. */
+void server_log_level(struct server *s, enum log_level least);
+
 /* Stops listening, lets what is written reach the clients (at most grace_ms), closes everything,
  * then calls done once, after which server_destroy is legal. */
 void server_close(struct server *s, int64_t grace_ms, void (*done)(void *context), void *context);

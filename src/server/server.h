@@ -74,7 +74,8 @@ void server_event(struct server *s, const char *json, size_t bytes);
 /* From now on /health/ready answers 503; requests go on to the pool, which refuses them itself. */
 void server_drain(struct server *s);
 
-/* The least level that is logged from now on; a line below it is not even made. NULL server: legal. */
+/* The least level that is logged from now on; a line below it is not even made. Legal before
+ * server_create (NULL server). */
 void server_log_level(struct server *s, enum log_level least);
 
 /* Stops listening, lets what is written reach the clients (at most grace_ms), closes everything,

@@ -25,6 +25,11 @@ static void model_bad(struct supervisor *s, struct jsonw *out)
     supervisor_models(s, "bad", out);
 }
 
+static void inspection(struct supervisor *s, struct jsonw *out)
+{
+    supervisor_inspection(s, out);
+}
+
 static void model_that_is_none(struct supervisor *s, struct jsonw *out)
 {
     supervisor_models(s, "nobody", out);
@@ -169,6 +174,7 @@ static void a_model_is_listed_with_what_was_found(void **state)
                 "'problem':''bad' could not be inspected: exit status 0','inspected':true,"
                 "'architecture':'','tokens_max':0,'dim':0}]}");
     assert_text(t, model_that_is_none, "{'models':[]}");
+    assert_text(t, inspection, "{'models':1,'inspected':1,'first':null}");
     test_close(t);
 }
 

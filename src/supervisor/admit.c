@@ -225,7 +225,7 @@ static void evict(struct supervisor *s, struct line *line, const struct model *m
 {
     char for_whom[128];
     str_print(for_whom, sizeof for_whom, "'%.80s'", m->name);
-    evict_victims(s, &line->view, j, for_whom);
+    evict_victims(s, &line->view, j, EVICTION_MEMORY, for_whom);
     ledger_view_finish(&line->view);
     ledger_view(s, &line->view);
 }

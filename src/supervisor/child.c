@@ -35,7 +35,7 @@ void child_step(struct supervisor *s, struct child *c, enum child_event event, c
     enum child_state from = c->state, to;
     if (!child_rule(from, event, &to))
         return;
-    stats_step(s, c, event, reason);
+    stats_step(s, c, event);
     c->state = to;
     c->state_since_ms = s->now_ms;
     s->totals.rules[from][event]++;
@@ -121,8 +121,9 @@ void child_lost(struct supervisor *s, struct child *c, const char *format, ...)
     model_touch(s, c->model); /* it wants nothing until the reap, whatever the state says */
 }
 
-void child_retire(struct supervisor *s, struct child *c, const char *reason)
+void child_retire(struct supervisor *s, struct child *c, enum eviction why, const char *reason)
 {
+    c->eviction = why;
     snprintf(c->reason, sizeof c->reason, "%s", reason);
     child_step(s, c, RETIRE, reason);
 }

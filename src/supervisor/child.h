@@ -8,6 +8,7 @@
 #include "base/list.h"
 #include "base/timer.h"
 #include "supervisor/child_rules.h"
+#include "supervisor/stats.h"
 #include "supervisor/supervisor.h"
 
 #define GRAVE_MS   5000 /* dead workers stay in the status so long */
@@ -52,6 +53,7 @@ struct child {
     bool unloads;                 /* the end of an unload waits for its reap */
     bool replan;                  /* its plan is larger than what was inspected */
     struct weir_error load_error; /* what it said when it could not load */
+    enum eviction eviction;       /* why it was retired, once it was */
     char reason[160];             /* why it was lost or left */
     char exit_text[64];
 };
@@ -61,7 +63,8 @@ void child_free(struct supervisor *s, struct child *c);
 void child_step(struct supervisor *s, struct child *c, enum child_event event, const char *reason);
 void child_lost(struct supervisor *s, struct child *c, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-void child_retire(struct supervisor *s, struct child *c, const char *reason);
+/* `reason` says `why` in words, for people. */
+void child_retire(struct supervisor *s, struct child *c, enum eviction why, const char *reason);
 void child_settle(struct supervisor *s, struct child *c);
 void child_arm(struct supervisor *s, struct child *c);
 void child_send(struct supervisor *s, struct child *c, enum frame_type type, uint64_t job,

@@ -27,7 +27,7 @@ static void tell(struct supervisor *s, const struct child *c, const struct judge
 }
 
 void evict_victims(struct supervisor *s, const struct pool_view *view, const struct judgement *j,
-                   const char *for_whom)
+                   enum eviction why, const char *for_whom)
 {
     char reason[160];
     snprintf(reason, sizeof reason, "evicted for %.120s", for_whom);
@@ -39,6 +39,6 @@ void evict_victims(struct supervisor *s, const struct pool_view *view, const str
               c->jobs_count == 0);
         tell(s, c, j, for_whom);
         c->model->second_due = false;
-        child_retire(s, c, reason);
+        child_retire(s, c, why, reason);
     }
 }

@@ -37,7 +37,6 @@ void job_abandon(struct supervisor *s, struct job *j)
         j->cancel_ms = s->now_ms;
         if (j->child->phase != LEAVE_KILL)
             child_send(s, j->child, FRAME_CANCEL, j->id, (struct str){ 0 }, (struct str){ 0 });
-        child_touch(s, j->child); /* it has a deadline for it */
     }
 }
 

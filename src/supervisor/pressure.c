@@ -143,7 +143,10 @@ void turn_press(struct supervisor *s)
     struct judgement j = judge_surplus(&v.ledger, v.residents, v.count, v.victims);
     if (j.verdict == VERDICT_EVICT) {
         s->totals.verdicts[VERDICT_EVICT]++;
-        evict_victims(s, &v, &j, s->withheld_bytes > 0 ? "pressure" : "the budget");
+        if (s->withheld_bytes > 0)
+            evict_victims(s, &v, &j, EVICTION_PRESSURE, "pressure");
+        else
+            evict_victims(s, &v, &j, EVICTION_MEMORY, "the budget");
     }
     ledger_view_finish(&v);
 }

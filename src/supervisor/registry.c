@@ -278,7 +278,7 @@ enum weir_code supervisor_unload(struct supervisor *s, const char *name, struct 
     LIST_EACH(&m->children, at) {
         struct child *c = CONTAINER_OF(at, struct child, link);
         if (child_state_is_living(c->state))
-            child_retire(s, c, "unload");
+            child_retire(s, c, EVICTION_UNLOAD, "unload");
         if (c->state == DEAD || c->unloads)
             continue;
         c->unloads = true;

@@ -2,12 +2,12 @@
  * turn: a second run over the same facts decides nothing. */
 #include "supervisor/state.h"
 
-static void retire_all(struct supervisor *s, struct model *m, const char *reason)
+static void retire_all(struct supervisor *s, struct model *m, enum eviction why, const char *reason)
 {
     LIST_EACH(&m->children, at) {
         struct child *c = CONTAINER_OF(at, struct child, link);
         if (child_state_is_living(c->state) && !c->exited)
-            child_retire(s, c, reason);
+            child_retire(s, c, why, reason);
     }
 }
 
@@ -41,7 +41,7 @@ void turn_trim(struct supervisor *s, struct model *m)
         struct child *c = first_to_go(m, true);
         if (c == NULL)
             break;
-        child_retire(s, c, "fewer workers are allowed");
+        child_retire(s, c, EVICTION_SETTINGS, "fewer workers are allowed");
     }
     m->workers_most = living > m->settings.max_workers ? living : m->settings.max_workers;
 }
@@ -56,7 +56,7 @@ static void retire_unwanted(struct supervisor *s, struct model *m)
         struct child *c = first_to_go(m, false);
         if (c == NULL)
             break;
-        child_retire(s, c, "not to be kept alive");
+        child_retire(s, c, EVICTION_IDLE, "not to be kept alive");
     }
 }
 
@@ -66,7 +66,10 @@ void turn_retire(struct supervisor *s, struct model *m)
     if (m->queue.jobs > 0)
         return;
     if (s->draining || m->gone) {
-        retire_all(s, m, s->draining ? "shutdown" : m->gone_reason);
+        if (s->draining)
+            retire_all(s, m, EVICTION_SHUTDOWN, "shutdown");
+        else
+            retire_all(s, m, EVICTION_UNREGISTER, m->gone_reason);
         return;
     }
     if (m->keep_alive_ms == KEEP_ALIVE_NONE) {
@@ -93,5 +96,5 @@ void turn_retire(struct supervisor *s, struct model *m)
         return;
     m->last_retired_ms = s->now_ms;
     m->second_due = false;
-    child_retire(s, oldest, "idle");
+    child_retire(s, oldest, EVICTION_IDLE, "idle");
 }

@@ -88,7 +88,7 @@ struct judgement admit_foresee(const struct supervisor *s, const struct model *m
 void turn_press(struct supervisor *s);
 /* evict.c: the victims of a judgement on the view leave. */
 void evict_victims(struct supervisor *s, const struct pool_view *view, const struct judgement *j,
-                   const char *for_whom);
+                   enum eviction why, const char *for_whom);
 /* retire.c: */
 void turn_trim(struct supervisor *s, struct model *m); /* before new jobs are placed */
 void turn_retire(struct supervisor *s, struct model *m);

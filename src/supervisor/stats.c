@@ -69,28 +69,6 @@ void stats_spawned(struct model *m)
     stats->restart_due = false;
 }
 
-/* By what the reason of the RETIRE begins with: it is a sentence for people. */
-static enum eviction eviction_of(const char *reason)
-{
-    static const struct {
-        const char *begins;
-        enum eviction eviction;
-    } reasons[] = {
-        {"idle",                  EVICTION_IDLE      },
-        { "not to be kept",       EVICTION_IDLE      },
-        { "evicted for pressure", EVICTION_PRESSURE  },
-        { "evicted for",          EVICTION_MEMORY    },
-        { "unload",               EVICTION_UNLOAD    },
-        { "unregister",           EVICTION_UNREGISTER},
-        { "replaced",             EVICTION_UNREGISTER},
-        { "shutdown",             EVICTION_SHUTDOWN  },
-    };
-    for (size_t i = 0; i < ARRAY_COUNT(reasons); i++)
-        if (str_starts(str_of(reason), str_of(reasons[i].begins)))
-            return reasons[i].eviction;
-    return EVICTION_OTHER;
-}
-
 static enum exit_kind exit_of(const struct child *c)
 {
     if (c->lost)
@@ -100,8 +78,7 @@ static enum exit_kind exit_of(const struct child *c)
     return c->phase == STAY ? EXIT_CRASHED : EXIT_LEFT;
 }
 
-void stats_step(struct supervisor *s, const struct child *c, enum child_event event,
-                const char *reason)
+void stats_step(struct supervisor *s, const struct child *c, enum child_event event)
 {
     struct model_stats *stats = stats_of(c->model);
     enum child_state to;
@@ -110,7 +87,7 @@ void stats_step(struct supervisor *s, const struct child *c, enum child_event ev
     if (event == LOADED)
         histogram_observe(&stats->load, s->now_ms - c->state_since_ms);
     else if (event == RETIRE)
-        stats->evictions[eviction_of(reason)]++;
+        stats->evictions[c->eviction]++;
     else if (event == LOST)
         stats->evictions[EVICTION_LOST]++;
     if (to != DEAD)

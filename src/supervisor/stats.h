@@ -28,8 +28,8 @@ struct supervisor;
     X(UNLOAD, "unload")     /* it was asked to */                                                  \
     X(UNREGISTER, "unregister")                                                                    \
     X(SHUTDOWN, "shutdown")                                                                        \
-    X(LOST, "lost") /* it hung, or broke the protocol */                                           \
-    X(OTHER, "other")
+    X(SETTINGS, "settings") /* its model may have fewer now */                                     \
+    X(LOST, "lost")         /* it hung, or broke the protocol */
 
 enum eviction {
 #define X(NAME, name) EVICTION_##NAME,
@@ -77,8 +77,7 @@ void stats_refused(struct model *m, enum weir_code code);
 void stats_ended(struct supervisor *s, const struct request *r, enum weir_code code);
 void stats_tokens(struct model *m, const struct message_end *end);
 void stats_spawned(struct model *m);
-void stats_step(struct supervisor *s, const struct child *c, enum child_event event,
-                const char *reason); /* before the step */
+void stats_step(struct supervisor *s, const struct child *c, enum child_event event); /* before */
 
 /* Of m and, when it is unregistered and another has its name, for that one. Frees m's. */
 void stats_leave(struct supervisor *s, struct model *m);

@@ -204,6 +204,21 @@ static void a_minimum_is_kept_without_requests_until_it_is_unloaded(void **state
     test_close(t);
 }
 
+/* A single request is enough for the whole minimum to count again. */
+static void a_minimum_counts_again_from_the_next_request_on(void **state)
+{
+    (void)state;
+    struct test_pool *t = test_open(1000, NULL);
+    struct test_model *m = test_register(
+        t, "m", 100, 10, (struct model_settings){ .min_workers = 3, .max_workers = 4 });
+    assert_workers(t, m, MINUTE, 3);
+    assert_int_equal(supervisor_unload(t->supervisor, "m", NULL), WEIR_OK);
+    assert_workers(t, m, 2 * MINUTE, 0);
+    test_submit(t, "m", "e", 0);
+    assert_workers(t, m, 10 * MINUTE, 3);
+    test_close(t);
+}
+
 /* What the worker does not finish in a minute is given to another, and blamed on nobody. */
 static void an_unloaded_worker_may_finish(void **state)
 {
@@ -310,6 +325,7 @@ int main(void)
         cmocka_unit_test(priorities_age),
         cmocka_unit_test(an_idle_worker_takes_a_job),
         cmocka_unit_test(a_minimum_is_kept_without_requests_until_it_is_unloaded),
+        cmocka_unit_test(a_minimum_counts_again_from_the_next_request_on),
         cmocka_unit_test(an_unloaded_worker_may_finish),
         cmocka_unit_test(a_drain_finishes_what_runs_and_answers_the_rest),
         cmocka_unit_test(a_drain_without_work_is_over_at_once),

@@ -68,3 +68,13 @@ def openai():
         pytest.skip("the openai library cannot be had: " + done.stderr[-200:])
     importlib.invalidate_caches()
     return importlib.import_module("openai")
+
+
+@pytest.fixture
+def server(serve):
+    """A server with one model, which must be as well after the test as before."""
+    server = serve({"m": "fake:text_embedding?dim=8", "team/model:q4": "fake:text_embedding"})
+    yield server
+    if not server.stopped:
+        answer = server.embed("still here")
+        assert answer.status == 200, answer

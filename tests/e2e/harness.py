@@ -114,6 +114,43 @@ def raw_post(value, path="/v1/embeddings", **fields):
     return f"POST {path} HTTP/1.1\r\n{lines}\r\n".encode() + body
 
 
+def read_all(connection):
+    """Everything until the other side closes."""
+    connection.settimeout(20 * SLOW)
+    data = b""
+    while True:
+        try:
+            piece = connection.recv(65536)
+        except ConnectionResetError:
+            return data
+        if not piece:
+            return data
+        data += piece
+
+
+def read_answers(connection, count):
+    """So many answers from one connection, in order."""
+    reader = connection.makefile("rb")
+    found = []
+    for _ in range(count):
+        status = int(reader.readline().split()[1])
+        headers = http.client.parse_headers(reader)
+        found.append((status, headers, reader.read(int(headers["content-length"]))))
+    return found
+
+
+def raw_answer(server, data):
+    """The one answer to raw bytes, after which the server must close: (status, headers, body)."""
+    connection = server.raw(data)
+    everything = read_all(connection)
+    connection.close()
+    head, _, body = everything.partition(b"\r\n\r\n")
+    lines = head.decode("latin-1").split("\r\n")
+    headers = {name.lower(): value.strip()
+               for name, _, value in (line.partition(":") for line in lines[1:])}
+    return int(lines[0].split()[1]), headers, body
+
+
 def assert_no_report(text):
     for report in SANITIZER_REPORTS:
         assert report not in text, text

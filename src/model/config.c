@@ -109,7 +109,7 @@ static enum weir_code read_eps(const struct field *config, float *out, struct we
     return WEIR_OK;
 }
 
-static enum weir_code read_sizes(const struct field *config, struct bert_config *c,
+static enum weir_code read_sizes(const struct field *config, struct encoder_config *c,
                                  struct weir_error *err)
 {
     const struct {
@@ -137,7 +137,7 @@ static enum weir_code read_sizes(const struct field *config, struct bert_config 
 }
 
 /* The length of one input: what the user set, else what the files state, at most the positions. */
-static enum weir_code read_length(struct folder *f, uint32_t context, struct bert_config *c,
+static enum weir_code read_length(struct folder *f, uint32_t context, struct encoder_config *c,
                                   struct weir_error *err)
 {
     static const char name[] = "sentence_bert_config.json";
@@ -255,10 +255,10 @@ static enum weir_code read_modules(struct folder *f, uint32_t hidden, struct wei
     return code;
 }
 
-enum weir_code config_read(struct folder *f, uint32_t context, struct bert_config *out,
+enum weir_code config_read(struct folder *f, uint32_t context, struct encoder_config *out,
                            struct weir_error *err)
 {
-    struct bert_config c;
+    struct encoder_config c;
     struct field config;
     memset(&c, 0, sizeof(c));
     if (folder_json(f, "config.json", FOLDER_REQUIRED, &config, err) != WEIR_OK)

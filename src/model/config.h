@@ -12,7 +12,7 @@
 
 #include <stdint.h>
 
-struct bert_config {
+struct encoder_config {
     uint32_t hidden;
     uint32_t layers;
     uint32_t heads; /* divides hidden */
@@ -25,7 +25,7 @@ struct bert_config {
 };
 
 /* `context` 0: the length the files state; else that length, at most the positions. */
-enum weir_code config_read(struct folder *f, uint32_t context, struct bert_config *out,
+enum weir_code config_read(struct folder *f, uint32_t context, struct encoder_config *out,
                            struct weir_error *err);
 
 #endif

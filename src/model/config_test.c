@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-static enum weir_code read_folder(const char *path, uint32_t context, struct bert_config *out,
+static enum weir_code read_folder(const char *path, uint32_t context, struct encoder_config *out,
                                   struct weir_error *err)
 {
     struct folder f;
@@ -21,7 +21,7 @@ static enum weir_code read_folder(const char *path, uint32_t context, struct ber
 
 static void test_the_fixture(void **state)
 {
-    struct bert_config c;
+    struct encoder_config c;
     (void)state;
     assert_int_equal(read_folder(WEIR_FIXTURES "/tiny_bert", 0, &c, NULL), WEIR_OK);
     assert_int_equal(c.hidden, 32);
@@ -38,7 +38,7 @@ static void test_the_fixture(void **state)
 static void test_the_limit_of_an_input(void **state)
 {
     struct test_folder f;
-    struct bert_config c;
+    struct encoder_config c;
     struct weir_error err;
     (void)state;
     test_folder_init(&f);
@@ -66,7 +66,7 @@ static void test_the_limit_of_an_input(void **state)
 static void test_optional_files_may_be_missing(void **state)
 {
     struct test_folder f;
-    struct bert_config c;
+    struct encoder_config c;
     struct weir_error err;
     (void)state;
     test_folder_init(&f);
@@ -123,7 +123,7 @@ static void test_what_is_refused_is_named(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
         struct test_folder f;
-        struct bert_config c;
+        struct encoder_config c;
         struct weir_error err;
         test_folder_init(&f);
         test_folder_replace(&f, rows[i].file, rows[i].from, rows[i].to);
@@ -141,7 +141,7 @@ static void test_what_is_refused_is_named(void **state)
 static void test_a_missing_folder_and_file(void **state)
 {
     struct test_folder f;
-    struct bert_config c;
+    struct encoder_config c;
     struct weir_error err;
     (void)state;
     assert_int_equal(read_folder("/nowhere/at/all", 0, &c, &err), WEIR_LOAD_FAILED);

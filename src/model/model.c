@@ -22,9 +22,9 @@ enum { TOKENIZER_BYTES_A_BYTE = 16 };
 /* A model whose headers have been read. Shared by inspection and loading. */
 struct opened {
     struct folder folder;
-    struct bert_config config;
+    struct encoder_config config;
     struct safetensors file;
-    struct bert_bound bound;
+    struct encoder_bound bound;
     struct kernels kernels;
     struct str tokenizer; /* text of tokenizer.json, in the folder */
     struct model_info info;
@@ -33,8 +33,8 @@ struct opened {
 struct encoder {
     struct opened opened;
     struct tokenizer *tokenizer;
-    struct bert_weights weights;
-    struct bert *bert;
+    struct encoder_weights weights;
+    struct transformer *transformer;
     size_t batch_tokens;
     void (*tick)(void *context);
     void *context;
@@ -42,14 +42,14 @@ struct encoder {
 
 static void close_model(struct opened *o)
 {
-    bert_bound_finish(&o->bound);
+    encoder_bound_finish(&o->bound);
     safetensors_close(&o->file);
     folder_finish(&o->folder);
 }
 
 /* By positions, not by the limit that the settings give: the plan of a model is one, whatever they
  * are. */
-static size_t batch_tokens_of(const struct bert_config *c)
+static size_t batch_tokens_of(const struct encoder_config *c)
 {
     return c->positions > BATCH_TOKENS ? c->positions : BATCH_TOKENS;
 }
@@ -65,7 +65,7 @@ static enum weir_code open_weights(struct opened *o, struct weir_error *err)
     mem_free(path);
     if (code != WEIR_OK)
         return code;
-    code = bert_bind(&o->file, &o->config, &o->bound, err);
+    code = encoder_bind(&o->file, &o->config, &o->bound, err);
     if (code != WEIR_OK)
         weir_wrap(err, "'%s'", name);
     return code;
@@ -74,12 +74,12 @@ static enum weir_code open_weights(struct opened *o, struct weir_error *err)
 /* The plan, from what is now known. */
 static enum weir_code price(struct opened *o, struct weir_error *err)
 {
-    const struct bert_config *c = &o->config;
+    const struct encoder_config *c = &o->config;
     struct model_info *info = &o->info;
-    struct bert_price forward;
+    struct transformer_price forward;
     uint64_t packed, tokenizer, fixed;
-    if (!bert_weights_bytes(c, &o->kernels, &packed) ||
-        !bert_price(c, &o->kernels, batch_tokens_of(c), &forward) ||
+    if (!encoder_weights_bytes(c, &o->kernels, &packed) ||
+        !transformer_price(c, &o->kernels, batch_tokens_of(c), &forward) ||
         !size_mul(o->tokenizer.len, TOKENIZER_BYTES_A_BYTE, &tokenizer) ||
         !size_add(packed, tokenizer, &fixed) || !size_add(fixed, forward.fixed_bytes, &fixed))
         return weir_fail(err, WEIR_LOAD_FAILED,
@@ -165,12 +165,12 @@ enum weir_code encoder_load(const char *path, const struct model_settings *setti
     if (code == WEIR_OK)
         code = load_tokenizer(e, err);
     if (code == WEIR_OK)
-        code = bert_weights_init(&e->weights, &o->bound, &o->config, &o->kernels, team, tick,
-                                 context, err);
+        code = encoder_weights_init(&e->weights, &o->bound, &o->config, &o->kernels, team, tick,
+                                    context, err);
     if (code == WEIR_OK) {
         e->batch_tokens = batch_tokens_of(&o->config);
-        code =
-            bert_create(&o->config, &e->weights, &o->kernels, team, e->batch_tokens, &e->bert, err);
+        code = transformer_create(&o->config, &e->weights, &o->kernels, team, e->batch_tokens,
+                                  &e->transformer, err);
     }
     if (code != WEIR_OK) {
         encoder_destroy(e);
@@ -178,7 +178,7 @@ enum weir_code encoder_load(const char *path, const struct model_settings *setti
     }
     /* The texts have been read; only the map of the weights is still needed, for its words. */
     folder_finish(&o->folder);
-    bert_bound_finish(&o->bound);
+    encoder_bound_finish(&o->bound);
     o->tokenizer = (struct str){ .data = NULL };
     *out = e;
     return WEIR_OK;
@@ -188,8 +188,8 @@ void encoder_destroy(struct encoder *e)
 {
     if (e == NULL)
         return;
-    bert_destroy(e->bert);
-    bert_weights_finish(&e->weights);
+    transformer_destroy(e->transformer);
+    encoder_weights_finish(&e->weights);
     tokenizer_destroy(e->tokenizer);
     close_model(&e->opened);
     mem_free(e);
@@ -256,7 +256,8 @@ enum weir_code encoder_embed(struct encoder *e, const struct sequence *sequences
         if (code != WEIR_OK)
             return code;
     }
-    const float *vectors = bert_forward(e->bert, sequences, count, e->tick, e->context);
+    const float *vectors =
+        transformer_forward(e->transformer, sequences, count, e->tick, e->context);
     for (size_t i = 0; i < count * dim; i++) {
         if (isfinite(vectors[i]))
             continue;

@@ -9,7 +9,7 @@
 #define MODEL_MODEL_H
 
 #include "base/error.h"
-#include "model/bert.h"
+#include "model/transformer.h"
 #include "weir/capability.h"
 
 #include <stddef.h>

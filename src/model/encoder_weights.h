@@ -1,11 +1,11 @@
-/* bert_weights.h — the tensors of a BERT encoder, found by name once and never looked up again.
+/* encoder_weights.h — the tensors of a BERT encoder, found by name once and never looked up again.
  *
  * Binding reads headers only: it finds every tensor, with or without the leading "bert.", and
  * checks its type and every dimension against the configuration; a failure names the tensor, what
  * was expected and what was found. Tensors that are not needed (pooler, heads, position ids) are
  * left alone. Packing then makes the private copy that the kernels read. */
-#ifndef MODEL_BERT_WEIGHTS_H
-#define MODEL_BERT_WEIGHTS_H
+#ifndef MODEL_ENCODER_WEIGHTS_H
+#define MODEL_ENCODER_WEIGHTS_H
 
 #include "base/error.h"
 #include "model/config.h"
@@ -17,7 +17,7 @@
 struct team;
 
 /*    id              name in the file                        shape */
-#define BERT_TENSORS(X)                                                                            \
+#define ENCODER_TENSORS(X)                                                                         \
     X(WORDS, "embeddings.word_embeddings.weight", VOCAB, HIDDEN)                                   \
     X(POSITIONS, "embeddings.position_embeddings.weight", POSITIONS, HIDDEN)                       \
     X(TYPES, "embeddings.token_type_embeddings.weight", TYPES, HIDDEN)                             \
@@ -25,7 +25,7 @@ struct team;
     X(NORM_SHIFT, "embeddings.LayerNorm.bias", HIDDEN, NONE)
 
 /* Below "encoder.layer.N.". */
-#define BERT_LAYER_TENSORS(X)                                                                      \
+#define ENCODER_LAYER_TENSORS(X)                                                                   \
     X(QUERY, "attention.self.query.weight", HIDDEN, HIDDEN)                                        \
     X(QUERY_BIAS, "attention.self.query.bias", HIDDEN, NONE)                                       \
     X(KEY, "attention.self.key.weight", HIDDEN, HIDDEN)                                            \
@@ -43,31 +43,31 @@ struct team;
     X(DOWN_GAIN, "output.LayerNorm.weight", HIDDEN, NONE)                                          \
     X(DOWN_SHIFT, "output.LayerNorm.bias", HIDDEN, NONE)
 
-enum bert_tensor {
-#define X(ID, name, rows, columns) BERT_##ID,
-    BERT_TENSORS(X)
+enum encoder_tensor {
+#define X(ID, name, rows, columns) ENCODER_##ID,
+    ENCODER_TENSORS(X)
 #undef X
-        BERT_TENSOR_COUNT
+        ENCODER_TENSOR_COUNT
 };
 
-enum bert_layer_tensor {
-#define X(ID, name, rows, columns) BERT_LAYER_##ID,
-    BERT_LAYER_TENSORS(X)
+enum encoder_layer_tensor {
+#define X(ID, name, rows, columns) ENCODER_LAYER_##ID,
+    ENCODER_LAYER_TENSORS(X)
 #undef X
-        BERT_LAYER_TENSOR_COUNT
+        ENCODER_LAYER_TENSOR_COUNT
 };
 
 /* Borrowed from the file, in the file's own types. */
-struct bert_bound {
-    const struct tensor *tensors[BERT_TENSOR_COUNT];
-    const struct tensor *(*layers)[BERT_LAYER_TENSOR_COUNT];
+struct encoder_bound {
+    const struct tensor *tensors[ENCODER_TENSOR_COUNT];
+    const struct tensor *(*layers)[ENCODER_LAYER_TENSOR_COUNT];
 };
 
-enum weir_code bert_bind(const struct safetensors *file, const struct bert_config *config,
-                         struct bert_bound *out, struct weir_error *err);
-void bert_bound_finish(struct bert_bound *b);
+enum weir_code encoder_bind(const struct safetensors *file, const struct encoder_config *config,
+                            struct encoder_bound *out, struct weir_error *err);
+void encoder_bound_finish(struct encoder_bound *b);
 
-struct bert_layer {
+struct encoder_layer {
     struct packed qkv;                 /* [3·hidden][hidden]: query, key and value of all heads */
     struct packed mix;                 /* [hidden][hidden] */
     struct packed up;                  /* [intermediate][hidden] */
@@ -76,24 +76,24 @@ struct bert_layer {
     const float *down_gain, *down_shift; /* [hidden], there too */
 };
 
-struct bert_weights {
+struct encoder_weights {
     struct tensor words;       /* [vocab][hidden], in the mapped file */
     const float *places;       /* [positions][hidden]: position plus token type 0 */
     const float *gain, *shift; /* [hidden], of the embeddings' norm */
-    struct bert_layer *layers;
+    struct encoder_layer *layers;
     uint32_t layer_count;
     float *vectors; /* the block that the vectors above are in */
 };
 
-/* Exact bytes of what bert_weights_init allocates; false on overflow. */
-bool bert_weights_bytes(const struct bert_config *config, const struct kernels *k,
-                        uint64_t *out_bytes);
+/* Exact bytes of what encoder_weights_init allocates; false on overflow. */
+bool encoder_weights_bytes(const struct encoder_config *config, const struct kernels *k,
+                           uint64_t *out_bytes);
 
 /* `tick` (may be NULL) is called once a layer. */
-enum weir_code bert_weights_init(struct bert_weights *w, const struct bert_bound *bound,
-                                 const struct bert_config *config, const struct kernels *k,
-                                 struct team *team, void (*tick)(void *context), void *context,
-                                 struct weir_error *err);
-void bert_weights_finish(struct bert_weights *w); /* a zeroed struct is fine */
+enum weir_code encoder_weights_init(struct encoder_weights *w, const struct encoder_bound *bound,
+                                    const struct encoder_config *config, const struct kernels *k,
+                                    struct team *team, void (*tick)(void *context), void *context,
+                                    struct weir_error *err);
+void encoder_weights_finish(struct encoder_weights *w); /* a zeroed struct is fine */
 
 #endif

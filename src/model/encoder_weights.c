@@ -1,4 +1,4 @@
-#include "model/bert_weights.h"
+#include "model/encoder_weights.h"
 
 #include "base/check.h"
 #include "base/mem.h"
@@ -18,25 +18,25 @@ struct expected {
     enum dim dims[2];
 };
 
-static const struct expected tensors[BERT_TENSOR_COUNT] = {
+static const struct expected tensors[ENCODER_TENSOR_COUNT] = {
 #define X(ID, name, rows, columns)                                                                 \
-    [BERT_##ID] = {                                                                                \
+    [ENCODER_##ID] = {                                                                             \
         name, {DIM_##rows, DIM_##columns}                                                        \
     },
-    BERT_TENSORS(X)
+    ENCODER_TENSORS(X)
 #undef X
 };
 
-static const struct expected layer_tensors[BERT_LAYER_TENSOR_COUNT] = {
+static const struct expected layer_tensors[ENCODER_LAYER_TENSOR_COUNT] = {
 #define X(ID, name, rows, columns)                                                                 \
-    [BERT_LAYER_##ID] = {                                                                          \
+    [ENCODER_LAYER_##ID] = {                                                                       \
         name, {DIM_##rows, DIM_##columns}                                                        \
     },
-    BERT_LAYER_TENSORS(X)
+    ENCODER_LAYER_TENSORS(X)
 #undef X
 };
 
-static int64_t dim_of(const struct bert_config *c, enum dim dim)
+static int64_t dim_of(const struct encoder_config *c, enum dim dim)
 {
     switch (dim) {
     case DIM_NONE: break;
@@ -71,7 +71,7 @@ static const struct tensor *find(const struct safetensors *file, const char *nam
     return t;
 }
 
-static enum weir_code bind(const struct safetensors *file, const struct bert_config *config,
+static enum weir_code bind(const struct safetensors *file, const struct encoder_config *config,
                            const char *name, const struct expected *expected,
                            const struct tensor **out, struct weir_error *err)
 {
@@ -93,11 +93,11 @@ static enum weir_code bind(const struct safetensors *file, const struct bert_con
     return WEIR_OK;
 }
 
-static enum weir_code bind_layer(const struct safetensors *file, const struct bert_config *config,
-                                 const char *prefix, uint32_t layer, const struct tensor **out,
-                                 struct weir_error *err)
+static enum weir_code bind_layer(const struct safetensors *file,
+                                 const struct encoder_config *config, const char *prefix,
+                                 uint32_t layer, const struct tensor **out, struct weir_error *err)
 {
-    for (size_t i = 0; i < BERT_LAYER_TENSOR_COUNT; i++) {
+    for (size_t i = 0; i < ENCODER_LAYER_TENSOR_COUNT; i++) {
         char name[NAME_BYTES];
         int length = snprintf(name, sizeof(name), "%sencoder.layer.%u.%s", prefix, layer,
                               layer_tensors[i].name);
@@ -109,14 +109,14 @@ static enum weir_code bind_layer(const struct safetensors *file, const struct be
     return WEIR_OK;
 }
 
-enum weir_code bert_bind(const struct safetensors *file, const struct bert_config *config,
-                         struct bert_bound *out, struct weir_error *err)
+enum weir_code encoder_bind(const struct safetensors *file, const struct encoder_config *config,
+                            struct encoder_bound *out, struct weir_error *err)
 {
-    struct bert_bound b = { .layers = mem_new(config->layers, sizeof(*b.layers)) };
+    struct encoder_bound b = { .layers = mem_new(config->layers, sizeof(*b.layers)) };
     const char *prefix =
         safetensors_find(file, "bert.embeddings.word_embeddings.weight") ? "bert." : "";
     enum weir_code code = WEIR_OK;
-    for (size_t i = 0; code == WEIR_OK && i < BERT_TENSOR_COUNT; i++) {
+    for (size_t i = 0; code == WEIR_OK && i < ENCODER_TENSOR_COUNT; i++) {
         char name[NAME_BYTES];
         int length = snprintf(name, sizeof(name), "%s%s", prefix, tensors[i].name);
         CHECK(length > 0 && (size_t)length < sizeof(name));
@@ -125,26 +125,27 @@ enum weir_code bert_bind(const struct safetensors *file, const struct bert_confi
     for (uint32_t i = 0; code == WEIR_OK && i < config->layers; i++)
         code = bind_layer(file, config, prefix, i, b.layers[i], err);
     if (code != WEIR_OK) {
-        bert_bound_finish(&b);
+        encoder_bound_finish(&b);
         return code;
     }
     *out = b;
     return WEIR_OK;
 }
 
-void bert_bound_finish(struct bert_bound *b)
+void encoder_bound_finish(struct encoder_bound *b)
 {
     mem_free(b->layers);
     memset(b, 0, sizeof(*b));
 }
 
 /* places, the embeddings' norm, and two norms a layer. */
-static uint64_t vectors_floats(const struct bert_config *c)
+static uint64_t vectors_floats(const struct encoder_config *c)
 {
     return (uint64_t)c->hidden * (c->positions + UINT64_C(2) + 4 * (uint64_t)c->layers);
 }
 
-bool bert_weights_bytes(const struct bert_config *c, const struct kernels *k, uint64_t *out_bytes)
+bool encoder_weights_bytes(const struct encoder_config *c, const struct kernels *k,
+                           uint64_t *out_bytes)
 {
     const struct {
         uint64_t columns, depth;
@@ -154,7 +155,7 @@ bool bert_weights_bytes(const struct bert_config *c, const struct kernels *k, ui
         { c->intermediate,        c->hidden      },
         { c->hidden,              c->intermediate},
     };
-    uint64_t layer = sizeof(struct bert_layer), all;
+    uint64_t layer = sizeof(struct encoder_layer), all;
     for (size_t i = 0; i < ARRAY_COUNT(products); i++) {
         uint64_t bytes;
         if (!packed_bytes(k, products[i].columns, products[i].depth, &bytes) ||
@@ -184,13 +185,13 @@ static const float *take_vector(float **at, const struct tensor *t)
 }
 
 /* All inputs are of token type 0, so what a position adds never changes. */
-static const float *take_places(float **at, const struct bert_bound *b, const struct bert_config *c,
-                                const struct kernels *k)
+static const float *take_places(float **at, const struct encoder_bound *b,
+                                const struct encoder_config *c, const struct kernels *k)
 {
     float *places = take(at, (size_t)c->positions * c->hidden);
     float *type = *at; /* not taken: overwritten by what comes next */
-    const struct tensor *positions = b->tensors[BERT_POSITIONS];
-    const struct tensor *types = b->tensors[BERT_TYPES];
+    const struct tensor *positions = b->tensors[ENCODER_POSITIONS];
+    const struct tensor *types = b->tensors[ENCODER_TYPES];
     dtype_to_f32(types->dtype, types->data, type, c->hidden);
     dtype_to_f32(positions->dtype, positions->data, places, (size_t)c->positions * c->hidden);
     for (size_t i = 0; i < c->positions; i++)
@@ -198,12 +199,12 @@ static const float *take_places(float **at, const struct bert_bound *b, const st
     return places;
 }
 
-static enum weir_code pack_layer(struct bert_layer *layer,
-                                 const struct tensor *const t[BERT_LAYER_TENSOR_COUNT],
+static enum weir_code pack_layer(struct encoder_layer *layer,
+                                 const struct tensor *const t[ENCODER_LAYER_TENSOR_COUNT],
                                  const struct kernels *k, struct team *team, struct weir_error *err)
 {
-    size_t hidden = (size_t)t[BERT_LAYER_MIX]->dims[0];
-    size_t intermediate = (size_t)t[BERT_LAYER_UP]->dims[0];
+    size_t hidden = (size_t)t[ENCODER_LAYER_MIX]->dims[0];
+    size_t intermediate = (size_t)t[ENCODER_LAYER_UP]->dims[0];
     const struct {
         struct packed *to;
         size_t columns, depth;
@@ -216,14 +217,14 @@ static enum weir_code pack_layer(struct bert_layer *layer,
     const struct {
         struct packed *to;
         size_t at;
-        enum bert_layer_tensor weight, bias;
+        enum encoder_layer_tensor weight, bias;
     } fills[] = {
-        {&layer->qkv,   0,          BERT_LAYER_QUERY, BERT_LAYER_QUERY_BIAS},
-        { &layer->qkv,  hidden,     BERT_LAYER_KEY,   BERT_LAYER_KEY_BIAS  },
-        { &layer->qkv,  2 * hidden, BERT_LAYER_VALUE, BERT_LAYER_VALUE_BIAS},
-        { &layer->mix,  0,          BERT_LAYER_MIX,   BERT_LAYER_MIX_BIAS  },
-        { &layer->up,   0,          BERT_LAYER_UP,    BERT_LAYER_UP_BIAS   },
-        { &layer->down, 0,          BERT_LAYER_DOWN,  BERT_LAYER_DOWN_BIAS },
+        {&layer->qkv,   0,          ENCODER_LAYER_QUERY, ENCODER_LAYER_QUERY_BIAS},
+        { &layer->qkv,  hidden,     ENCODER_LAYER_KEY,   ENCODER_LAYER_KEY_BIAS  },
+        { &layer->qkv,  2 * hidden, ENCODER_LAYER_VALUE, ENCODER_LAYER_VALUE_BIAS},
+        { &layer->mix,  0,          ENCODER_LAYER_MIX,   ENCODER_LAYER_MIX_BIAS  },
+        { &layer->up,   0,          ENCODER_LAYER_UP,    ENCODER_LAYER_UP_BIAS   },
+        { &layer->down, 0,          ENCODER_LAYER_DOWN,  ENCODER_LAYER_DOWN_BIAS },
     };
     for (size_t i = 0; i < ARRAY_COUNT(products); i++) {
         enum weir_code code =
@@ -236,16 +237,16 @@ static enum weir_code pack_layer(struct bert_layer *layer,
     return WEIR_OK;
 }
 
-enum weir_code bert_weights_init(struct bert_weights *w, const struct bert_bound *bound,
-                                 const struct bert_config *config, const struct kernels *k,
-                                 struct team *team, void (*tick)(void *context), void *context,
-                                 struct weir_error *err)
+enum weir_code encoder_weights_init(struct encoder_weights *w, const struct encoder_bound *bound,
+                                    const struct encoder_config *config, const struct kernels *k,
+                                    struct team *team, void (*tick)(void *context), void *context,
+                                    struct weir_error *err)
 {
     enum weir_code code = WEIR_OK;
     uint64_t vector_bytes = vectors_floats(config) * sizeof(float);
     struct size_text text;
     memset(w, 0, sizeof(*w));
-    w->words = *bound->tensors[BERT_WORDS];
+    w->words = *bound->tensors[ENCODER_WORDS];
     w->layers = mem_new(config->layers, sizeof(*w->layers));
     w->layer_count = config->layers;
     w->vectors = mem_try_aligned(vector_bytes, VECTORS_ALIGNMENT);
@@ -256,15 +257,15 @@ enum weir_code bert_weights_init(struct bert_weights *w, const struct bert_bound
     }
     float *at = w->vectors;
     w->places = take_places(&at, bound, config, k);
-    w->gain = take_vector(&at, bound->tensors[BERT_NORM_GAIN]);
-    w->shift = take_vector(&at, bound->tensors[BERT_NORM_SHIFT]);
+    w->gain = take_vector(&at, bound->tensors[ENCODER_NORM_GAIN]);
+    w->shift = take_vector(&at, bound->tensors[ENCODER_NORM_SHIFT]);
     for (uint32_t i = 0; i < config->layers; i++) {
         const struct tensor *const *t = bound->layers[i];
-        struct bert_layer *layer = &w->layers[i];
-        layer->mix_gain = take_vector(&at, t[BERT_LAYER_MIX_GAIN]);
-        layer->mix_shift = take_vector(&at, t[BERT_LAYER_MIX_SHIFT]);
-        layer->down_gain = take_vector(&at, t[BERT_LAYER_DOWN_GAIN]);
-        layer->down_shift = take_vector(&at, t[BERT_LAYER_DOWN_SHIFT]);
+        struct encoder_layer *layer = &w->layers[i];
+        layer->mix_gain = take_vector(&at, t[ENCODER_LAYER_MIX_GAIN]);
+        layer->mix_shift = take_vector(&at, t[ENCODER_LAYER_MIX_SHIFT]);
+        layer->down_gain = take_vector(&at, t[ENCODER_LAYER_DOWN_GAIN]);
+        layer->down_shift = take_vector(&at, t[ENCODER_LAYER_DOWN_SHIFT]);
         code = pack_layer(layer, t, k, team, err);
         if (code != WEIR_OK)
             goto fail;
@@ -275,11 +276,11 @@ enum weir_code bert_weights_init(struct bert_weights *w, const struct bert_bound
     return WEIR_OK;
 
 fail:
-    bert_weights_finish(w);
+    encoder_weights_finish(w);
     return code;
 }
 
-void bert_weights_finish(struct bert_weights *w)
+void encoder_weights_finish(struct encoder_weights *w)
 {
     for (uint32_t i = 0; i < w->layer_count; i++) {
         packed_finish(&w->layers[i].qkv);

@@ -1,4 +1,4 @@
-#include "model/bert.h"
+#include "model/transformer.h"
 
 #include "base/check.h"
 #include "base/mem.h"
@@ -14,9 +14,9 @@ enum { ALIGNMENT = 64 };
 /* A task of row-wise work is worth its hand-over from about this many rows on. */
 enum { ROWS_PER_TASK = 16 };
 
-struct bert {
-    const struct bert_config *config;
-    const struct bert_weights *weights;
+struct transformer {
+    const struct encoder_config *config;
+    const struct encoder_weights *weights;
     const struct kernels *kernels;
     struct team *team;
     size_t batch_tokens;
@@ -32,7 +32,7 @@ struct bert {
     size_t tokens;
 };
 
-static uint64_t wide_of(const struct bert_config *c)
+static uint64_t wide_of(const struct encoder_config *c)
 {
     uint64_t qkv = 3 * (uint64_t)c->hidden;
     return qkv > c->intermediate ? qkv : c->intermediate;
@@ -44,8 +44,8 @@ static uint64_t starts_bytes(uint64_t batch_tokens)
     return ((batch_tokens + 1) * sizeof(size_t) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 
-bool bert_price(const struct bert_config *config, const struct kernels *k, size_t batch_tokens,
-                struct bert_price *out)
+bool transformer_price(const struct encoder_config *config, const struct kernels *k,
+                       size_t batch_tokens, struct transformer_price *out)
 {
     uint64_t floats = 2 * (uint64_t)config->hidden + wide_of(config), bytes;
     uint64_t scratch =
@@ -53,17 +53,18 @@ bool bert_price(const struct bert_config *config, const struct kernels *k, size_
     if (!size_mul(floats * sizeof(float), batch_tokens, &bytes) ||
         !size_add(bytes, starts_bytes(batch_tokens), &bytes))
         return false;
-    *out = (struct bert_price){ .fixed_bytes = bytes, .per_thread_bytes = scratch * sizeof(float) };
+    *out = (struct transformer_price){ .fixed_bytes = bytes,
+                                       .per_thread_bytes = scratch * sizeof(float) };
     return true;
 }
 
-static enum weir_code take_block(struct bert *b, struct weir_error *err)
+static enum weir_code take_block(struct transformer *b, struct weir_error *err)
 {
-    const struct bert_config *c = b->config;
-    struct bert_price price;
+    const struct encoder_config *c = b->config;
+    struct transformer_price price;
     struct size_text text;
     uint64_t scratch = 0, bytes = 0;
-    if (bert_price(c, b->kernels, b->batch_tokens, &price) &&
+    if (transformer_price(c, b->kernels, b->batch_tokens, &price) &&
         size_mul(price.per_thread_bytes, team_threads(b->team), &scratch) &&
         size_add(price.fixed_bytes, scratch, &bytes))
         b->block = mem_try_aligned(bytes, ALIGNMENT);
@@ -79,11 +80,12 @@ static enum weir_code take_block(struct bert *b, struct weir_error *err)
     return WEIR_OK;
 }
 
-enum weir_code bert_create(const struct bert_config *config, const struct bert_weights *weights,
-                           const struct kernels *k, struct team *team, size_t batch_tokens,
-                           struct bert **out, struct weir_error *err)
+enum weir_code transformer_create(const struct encoder_config *config,
+                                  const struct encoder_weights *weights, const struct kernels *k,
+                                  struct team *team, size_t batch_tokens, struct transformer **out,
+                                  struct weir_error *err)
 {
-    struct bert *b = mem_new(1, sizeof(*b));
+    struct transformer *b = mem_new(1, sizeof(*b));
     b->config = config;
     b->weights = weights;
     b->kernels = k;
@@ -91,14 +93,14 @@ enum weir_code bert_create(const struct bert_config *config, const struct bert_w
     b->batch_tokens = batch_tokens;
     enum weir_code code = take_block(b, err);
     if (code != WEIR_OK) {
-        bert_destroy(b);
+        transformer_destroy(b);
         return code;
     }
     *out = b;
     return WEIR_OK;
 }
 
-void bert_destroy(struct bert *b)
+void transformer_destroy(struct transformer *b)
 {
     if (b == NULL)
         return;
@@ -108,11 +110,11 @@ void bert_destroy(struct bert *b)
 
 /* Row-wise work in equal pieces. */
 struct rows {
-    const struct bert *b;
+    const struct transformer *b;
     const float *gain, *shift;
 };
 
-static uint32_t rows_tasks(const struct bert *b)
+static uint32_t rows_tasks(const struct transformer *b)
 {
     return (uint32_t)((b->tokens + ROWS_PER_TASK - 1) / ROWS_PER_TASK);
 }
@@ -120,7 +122,7 @@ static uint32_t rows_tasks(const struct bert *b)
 static void norm_task(void *context, uint32_t task, uint32_t thread)
 {
     const struct rows *r = context;
-    const struct bert *b = r->b;
+    const struct transformer *b = r->b;
     const size_t hidden = b->config->hidden;
     size_t end = ((size_t)task + 1) * ROWS_PER_TASK;
     (void)thread;
@@ -128,7 +130,7 @@ static void norm_task(void *context, uint32_t task, uint32_t thread)
         b->kernels->layer_norm(b->x + i * hidden, r->gain, r->shift, hidden, b->config->eps);
 }
 
-static void norm(const struct bert *b, const float *gain, const float *shift)
+static void norm(const struct transformer *b, const float *gain, const float *shift)
 {
     struct rows r = { .b = b, .gain = gain, .shift = shift };
     team_run(b->team, norm_task, &r, rows_tasks(b));
@@ -137,8 +139,8 @@ static void norm(const struct bert *b, const float *gain, const float *shift)
 /* One sequence's tokens: word + position and type, normed. */
 static void embed_task(void *context, uint32_t task, uint32_t thread)
 {
-    const struct bert *b = context;
-    const struct bert_weights *w = b->weights;
+    const struct transformer *b = context;
+    const struct encoder_weights *w = b->weights;
     const struct sequence *s = &b->sequences[task];
     const size_t hidden = b->config->hidden;
     float *x = b->x + b->starts[task] * hidden;
@@ -152,7 +154,7 @@ static void embed_task(void *context, uint32_t task, uint32_t thread)
 
 static void attention_task(void *context, uint32_t task, uint32_t thread)
 {
-    const struct bert *b = context;
+    const struct transformer *b = context;
     const size_t hidden = b->config->hidden, heads = b->config->heads;
     const size_t dim = hidden / heads;
     const size_t sequence = task / heads, head = task % heads;
@@ -171,7 +173,8 @@ static void attention_task(void *context, uint32_t task, uint32_t thread)
 }
 
 /* x += what the weights make of `from`. */
-static void add_product(const struct bert *b, const struct packed *weights, const float *from)
+static void add_product(const struct transformer *b, const struct packed *weights,
+                        const float *from)
 {
     struct matmul m = {
         .weights = weights,
@@ -186,7 +189,8 @@ static void add_product(const struct bert *b, const struct packed *weights, cons
     matmul_run(&m, b->kernels, b->team);
 }
 
-static void widen(const struct bert *b, const struct packed *weights, enum activation activation)
+static void widen(const struct transformer *b, const struct packed *weights,
+                  enum activation activation)
 {
     struct matmul m = {
         .weights = weights,
@@ -200,7 +204,7 @@ static void widen(const struct bert *b, const struct packed *weights, enum activ
     matmul_run(&m, b->kernels, b->team);
 }
 
-static void run_layer(struct bert *b, const struct bert_layer *layer)
+static void run_layer(struct transformer *b, const struct encoder_layer *layer)
 {
     widen(b, &layer->qkv, ACTIVATION_NONE);
     team_run(b->team, attention_task, b, (uint32_t)(b->sequence_count * b->config->heads));
@@ -213,7 +217,7 @@ static void run_layer(struct bert *b, const struct bert_layer *layer)
 
 static void pool_task(void *context, uint32_t task, uint32_t thread)
 {
-    const struct bert *b = context;
+    const struct transformer *b = context;
     const struct kernels *k = b->kernels;
     const size_t hidden = b->config->hidden, count = b->sequences[task].count;
     const float *x = b->x + b->starts[task] * hidden;
@@ -227,7 +231,7 @@ static void pool_task(void *context, uint32_t task, uint32_t thread)
     k->scale(out, 1 / fmaxf(length, 1e-12f), hidden);
 }
 
-static void place_sequences(struct bert *b, const struct sequence *sequences, size_t count)
+static void place_sequences(struct transformer *b, const struct sequence *sequences, size_t count)
 {
     b->sequences = sequences;
     b->sequence_count = count;
@@ -242,8 +246,8 @@ static void place_sequences(struct bert *b, const struct sequence *sequences, si
     b->starts[count] = b->tokens;
 }
 
-const float *bert_forward(struct bert *b, const struct sequence *sequences, size_t count,
-                          void (*tick)(void *context), void *context)
+const float *transformer_forward(struct transformer *b, const struct sequence *sequences,
+                                 size_t count, void (*tick)(void *context), void *context)
 {
     place_sequences(b, sequences, count);
     team_run(b->team, embed_task, b, (uint32_t)count);

@@ -1,6 +1,6 @@
 /* The encoder on tiny_bert against vectors that transformers computed in double precision, and the
  * law that a vector's bits depend on its sequence alone. */
-#include "model/bert.h"
+#include "model/transformer.h"
 
 #include "base/check.h"
 #include "base/mem.h"
@@ -20,13 +20,13 @@ enum { MOST_SEQUENCES = 32, MOST_TOKENS = 64, BATCH_TOKENS = 512, DIM = 32 };
 
 /* The whole of tiny_bert with 1 and 2 threads, for one level of kernels. */
 struct rig {
-    struct bert_config config;
+    struct encoder_config config;
     struct safetensors file;
-    struct bert_bound bound;
+    struct encoder_bound bound;
     struct kernels kernels;
-    struct bert_weights weights;
+    struct encoder_weights weights;
     struct team *teams[2];
-    struct bert *berts[2];
+    struct transformer *passes[2];
 };
 
 struct reference {
@@ -73,25 +73,25 @@ static bool rig_init(struct rig *r, const char *level)
     folder_finish(&folder);
     CHECK(safetensors_open(WEIR_FIXTURES "/tiny_bert/model.safetensors", &r->file, NULL) ==
           WEIR_OK);
-    CHECK(bert_bind(&r->file, &r->config, &r->bound, NULL) == WEIR_OK);
+    CHECK(encoder_bind(&r->file, &r->config, &r->bound, NULL) == WEIR_OK);
     for (uint32_t i = 0; i < 2; i++)
         r->teams[i] = team_create(i + 1, NULL);
-    CHECK(bert_weights_init(&r->weights, &r->bound, &r->config, &r->kernels, r->teams[1], NULL,
-                            NULL, NULL) == WEIR_OK);
+    CHECK(encoder_weights_init(&r->weights, &r->bound, &r->config, &r->kernels, r->teams[1], NULL,
+                               NULL, NULL) == WEIR_OK);
     for (uint32_t i = 0; i < 2; i++)
-        CHECK(bert_create(&r->config, &r->weights, &r->kernels, r->teams[i], BATCH_TOKENS,
-                          &r->berts[i], NULL) == WEIR_OK);
+        CHECK(transformer_create(&r->config, &r->weights, &r->kernels, r->teams[i], BATCH_TOKENS,
+                                 &r->passes[i], NULL) == WEIR_OK);
     return true;
 }
 
 static void rig_finish(struct rig *r)
 {
     for (uint32_t i = 0; i < 2; i++) {
-        bert_destroy(r->berts[i]);
+        transformer_destroy(r->passes[i]);
         team_destroy(r->teams[i]);
     }
-    bert_weights_finish(&r->weights);
-    bert_bound_finish(&r->bound);
+    encoder_weights_finish(&r->weights);
+    encoder_bound_finish(&r->bound);
     safetensors_close(&r->file);
 }
 
@@ -106,7 +106,8 @@ static void check_rig(struct rig *r, const char *level)
 {
     static float alone[MOST_SEQUENCES][DIM];
     for (size_t i = 0; i < reference.count; i++) {
-        const float *got = bert_forward(r->berts[0], &reference.sequences[i], 1, NULL, NULL);
+        const float *got =
+            transformer_forward(r->passes[0], &reference.sequences[i], 1, NULL, NULL);
         memcpy(alone[i], got, sizeof(alone[i]));
         for (size_t k = 0; k < DIM; k++) {
             double difference = fabs((double)got[k] - reference.vectors[i][k]);
@@ -116,12 +117,12 @@ static void check_rig(struct rig *r, const char *level)
         }
     }
     for (size_t thread = 0; thread < 2; thread++) {
-        const float *got =
-            bert_forward(r->berts[thread], reference.sequences, reference.count, NULL, NULL);
+        const float *got = transformer_forward(r->passes[thread], reference.sequences,
+                                               reference.count, NULL, NULL);
         for (size_t i = 0; i < reference.count; i++)
             assert_same("in a batch of all", got + i * DIM, alone[i]);
         for (size_t i = 0; i + 3 <= reference.count; i++) {
-            got = bert_forward(r->berts[thread], &reference.sequences[i], 3, NULL, NULL);
+            got = transformer_forward(r->passes[thread], &reference.sequences[i], 3, NULL, NULL);
             for (size_t k = 0; k < 3; k++)
                 assert_same("in a batch of three", got + k * DIM, alone[i + k]);
         }
@@ -152,9 +153,9 @@ static void test_a_pass_ticks_once_a_layer(void **state)
     size_t ticks = 0;
     (void)state;
     assert_true(rig_init(&r, "scalar"));
-    bert_forward(r.berts[0], reference.sequences, 2, count_tick, &ticks);
+    transformer_forward(r.passes[0], reference.sequences, 2, count_tick, &ticks);
     assert_int_equal(ticks, 2);
-    bert_forward(r.berts[0], reference.sequences, 0, count_tick, &ticks);
+    transformer_forward(r.passes[0], reference.sequences, 0, count_tick, &ticks);
     assert_int_equal(ticks, 4);
     rig_finish(&r);
 }
@@ -162,25 +163,25 @@ static void test_a_pass_ticks_once_a_layer(void **state)
 /* The bytes that the plan states, rebuilt here from the shapes. */
 static void test_prices_are_exact(void **state)
 {
-    const struct bert_config c = { .hidden = 10,
-                                   .layers = 3,
-                                   .heads = 2,
-                                   .intermediate = 20,
-                                   .vocab = 100,
-                                   .positions = 50,
-                                   .types = 2,
-                                   .tokens_max = 9 };
+    const struct encoder_config c = { .hidden = 10,
+                                      .layers = 3,
+                                      .heads = 2,
+                                      .intermediate = 20,
+                                      .vocab = 100,
+                                      .positions = 50,
+                                      .types = 2,
+                                      .tokens_max = 9 };
     struct kernels k;
-    struct bert_price price;
+    struct transformer_price price;
     uint64_t bytes;
     (void)state;
     assert_int_equal(kernels_choose("scalar", &k, NULL), WEIR_OK);
     assert_int_equal(k.matmul.columns, 8);
-    assert_true(bert_weights_bytes(&c, &k, &bytes));
+    assert_true(encoder_weights_bytes(&c, &k, &bytes));
     uint64_t layer = 32 * 11 + 16 * 11 + 24 * 11 + 16 * 21;
     uint64_t vectors = 10 * (50 + 2 + 4 * 3);
-    assert_int_equal(bytes, 4 * (3 * layer + vectors) + 3 * sizeof(struct bert_layer));
-    assert_true(bert_price(&c, &k, 100, &price));
+    assert_int_equal(bytes, 4 * (3 * layer + vectors) + 3 * sizeof(struct encoder_layer));
+    assert_true(transformer_price(&c, &k, 100, &price));
     assert_int_equal(price.fixed_bytes, 832 + 4 * 100 * (10 + 10 + 30));
     assert_int_equal(price.per_thread_bytes, 4 * (56 * 5 + 8 * 50 + k.matmul.rows * 56));
 }

@@ -22,7 +22,8 @@ static enum weir_code inspect(const char *path, uint32_t context, struct plan *o
         return code;
     struct plan plan = { .capabilities = info.capabilities,
                          .weights_bytes = info.weights_bytes,
-                         .fixed_bytes = info.fixed_bytes,
+                         /* Each worker packs for itself, in F32. */
+                         .fixed_bytes = info.fixed_bytes + info.packed_bytes[PRECISION_F32],
                          .per_slot_bytes = info.per_slot_bytes,
                          .per_token_bytes = info.per_token_bytes,
                          .scratch_per_thread_bytes = info.scratch_per_thread_bytes,

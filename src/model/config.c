@@ -102,10 +102,10 @@ static enum weir_code check_kind(const struct field *config, struct weir_error *
 static enum weir_code read_eps(const struct field *config, float *out, struct weir_error *err)
 {
     const json_t *value = field_of(config, "layer_norm_eps").value;
-    double eps = json_number_value(value);
+    const float eps = (float)json_number_value(value);
     if (!json_is_number(value) || !(eps > 0 && eps < 1))
         return weir_fail(err, WEIR_LOAD_FAILED, "layer_norm_eps is not a number between 0 and 1");
-    *out = (float)eps;
+    *out = eps;
     return WEIR_OK;
 }
 

@@ -114,11 +114,11 @@ static void test_wrong_headers(void **state)
         { "{\"a\":{}}", 0, "'a'" },
         { "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4],\"x\":1}}", 4, "'a'" },
         { "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"offsets\":[0,4]}}", 4, "data_offsets" },
-        { "{\"a\":" INFO("\"F8_E5M2\"", "[4]", "[0,4]") "}", 4, "F8_E5M2" },
+        { "{\"a\":" INFO("\"F8_E5M2\"", "[4]", "[0,4]") "}", 4, "offset 0 of the data is of type" },
         { "{\"a\":" INFO("7", "[4]", "[0,4]") "}", 4, "dtype" },
-        { "{\"a\":" F32("4", "[0,4]") "}", 4, "shape" },
+        { "{\"a\":" F32("4", "[2,6]") "}", 6, "'a' at offset 2 of the data has no 'shape'" },
         { "{\"a\":" F32("[1,1,1,1,1,1,1,1,1]", "[0,4]") "}", 4, "shape" },
-        { "{\"a\":" F32("[-1]", "[0,4]") "}", 4, "dimension 0" },
+        { "{\"a\":" F32("[-1]", "[3,7]") "}", 7, "dimension 0 of tensor 'a' at offset 3" },
         { "{\"a\":" F32("[1.0]", "[0,4]") "}", 4, "dimension 0" },
         { "{\"a\":" F32("[9223372036854775808]", "[0,4]") "}", 4, "JSON" },
         { "{\"a\":" F32("[1]", "[0,4,8]") "}", 4, "data_offsets" },
@@ -141,6 +141,23 @@ static void test_wrong_headers(void **state)
         write_file(rows[i].header, rows[i].data_bytes);
         assert_refused(rows[i].header, rows[i].named);
     }
+}
+
+/* A hundred thousand levels of JSON: a bound of the parser ends them, not the end of the stack. */
+static void test_a_deep_header(void **state)
+{
+    enum { LEVELS = 100000 };
+    static char header[6 * LEVELS + 1];
+    (void)state;
+    for (size_t i = 0; i < LEVELS; i++)
+        memcpy(header + i * 5, "{\"a\":", 5);
+    memset(header + 5 * LEVELS, '}', LEVELS);
+    write_file(header, 0);
+    assert_refused("objects", "JSON");
+    memset(header, '[', LEVELS);
+    header[LEVELS] = '\0';
+    write_file(header, 0);
+    assert_refused("arrays", "JSON");
 }
 
 static void test_wrong_lengths(void **state)
@@ -215,7 +232,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_good_file),           cmocka_unit_test(test_no_tensors_at_all),
         cmocka_unit_test(test_wrong_headers),         cmocka_unit_test(test_wrong_lengths),
-        cmocka_unit_test(test_truncated_and_flipped),
+        cmocka_unit_test(test_truncated_and_flipped), cmocka_unit_test(test_a_deep_header),
     };
     return cmocka_run_group_tests(tests, make_path, remove_path);
 }

@@ -24,6 +24,14 @@ static const struct code_row *row_of(enum weir_code code)
     return (unsigned)code < WEIR_CODE_COUNT ? &codes[code] : NULL;
 }
 
+/* A precision may have cut a foreign name within a character, and a path may hold any byte. */
+static void keep_utf8(char *text)
+{
+    const struct str all = str_of(text);
+    for (size_t at = str_utf8_valid(all); at < all.len; at = str_utf8_valid(all))
+        text[at] = '?';
+}
+
 enum weir_code weir_fail(struct weir_error *err, enum weir_code code, const char *format, ...)
 {
     if (err == NULL)
@@ -35,6 +43,7 @@ enum weir_code weir_fail(struct weir_error *err, enum weir_code code, const char
     va_start(args, format);
     str_vprint(fresh.text, sizeof(fresh.text), format, args);
     va_end(args);
+    keep_utf8(fresh.text);
     *err = fresh;
     return code;
 }
@@ -54,6 +63,7 @@ enum weir_code weir_fail_os(struct weir_error *err, enum weir_code code, int os_
     if (strerror_r(os_errno, why, sizeof(why)) != 0)
         str_print(why, sizeof(why), "error %d of the system", os_errno);
     str_print(fresh.text, sizeof(fresh.text), "%s: %s", what, why);
+    keep_utf8(fresh.text);
     *err = fresh;
     return code;
 }
@@ -69,6 +79,7 @@ enum weir_code weir_wrap(struct weir_error *err, const char *format, ...)
     va_end(args);
     char text[sizeof(err->text)] = "";
     str_print(text, sizeof(text), "%s: %s", context, err->text);
+    keep_utf8(text);
     memcpy(err->text, text, sizeof(text));
     return err->code;
 }

@@ -126,6 +126,20 @@ static void the_table_answers(void **state)
     }
 }
 
+/* A name that a precision cut within a character, and bytes that never were one. */
+static void the_text_is_utf8(void **state)
+{
+    (void)state;
+    struct weir_error err;
+    weir_fail(&err, WEIR_LOAD_FAILED, "tensor '%.3s'", "naïve");
+    assert_string_equal(err.text, "tensor 'na?'");
+    weir_wrap(&err, "'%.2s'", "€");
+    assert_string_equal(err.text, "'?"
+                                  "?': tensor 'na?'");
+    weir_fail_os(&err, WEIR_INVALID, ENOENT, "cannot open '%s'", "/a\xff/ï");
+    assert_non_null(strstr(err.text, "'/a?/ï'"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -133,6 +147,7 @@ int main(void)
         cmocka_unit_test(names_the_errno),         cmocka_unit_test(wraps_in_front),
         cmocka_unit_test(refills_from_itself),     cmocka_unit_test(long_texts_end_in_an_ellipsis),
         cmocka_unit_test(cuts_between_characters), cmocka_unit_test(the_table_answers),
+        cmocka_unit_test(the_text_is_utf8),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

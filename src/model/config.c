@@ -122,10 +122,10 @@ static enum weir_code read_eps(const struct field *config, const struct encoder_
                                float *out, struct weir_error *err)
 {
     const json_t *value = field_of(config, "layer_norm_eps").value;
-    double eps = kind->eps > 0 ? kind->eps : json_number_value(value);
+    const float eps = (float)(kind->eps > 0 ? kind->eps : json_number_value(value));
     if (!(eps > 0 && eps < 1))
         return weir_fail(err, WEIR_LOAD_FAILED, "layer_norm_eps is not a number between 0 and 1");
-    *out = (float)eps;
+    *out = eps;
     return WEIR_OK;
 }
 

@@ -19,41 +19,6 @@ struct reading {
     struct weir_error *err;
 };
 
-static enum weir_code read_dtype(const struct reading *r, const json_t *info,
-                                 struct safetensors_entry *e)
-{
-    const json_t *dtype = json_object_get(info, "dtype");
-    if (!json_is_string(dtype))
-        return weir_fail(r->err, WEIR_LOAD_FAILED, "tensor '" NAME_SHOWN "' has no text 'dtype'",
-                         e->name);
-    struct str name = { json_string_value(dtype), json_string_length(dtype) };
-    if (!dtype_parse(name, &e->tensor.dtype))
-        return weir_fail(r->err, WEIR_LOAD_FAILED,
-                         "tensor '" NAME_SHOWN "' is of type '%.20s', which is not supported",
-                         e->name, name.data);
-    return WEIR_OK;
-}
-
-static enum weir_code read_shape(const struct reading *r, const json_t *info,
-                                 struct safetensors_entry *e)
-{
-    const json_t *shape = json_object_get(info, "shape");
-    if (!json_is_array(shape) || json_array_size(shape) > TENSOR_RANK_MAX)
-        return weir_fail(r->err, WEIR_LOAD_FAILED,
-                         "tensor '" NAME_SHOWN "' has no 'shape' of at most %d dimensions", e->name,
-                         TENSOR_RANK_MAX);
-    e->tensor.rank = (uint32_t)json_array_size(shape);
-    for (uint32_t i = 0; i < e->tensor.rank; i++) {
-        const json_t *dim = json_array_get(shape, i);
-        if (!json_is_integer(dim) || json_integer_value(dim) < 0)
-            return weir_fail(r->err, WEIR_LOAD_FAILED,
-                             "dimension %u of tensor '" NAME_SHOWN "' is not a number from 0 on", i,
-                             e->name);
-        e->tensor.dims[i] = json_integer_value(dim);
-    }
-    return WEIR_OK;
-}
-
 static bool offset_of(const json_t *offsets, size_t index, uint64_t *out)
 {
     const json_t *value = json_array_get(offsets, index);
@@ -63,12 +28,11 @@ static bool offset_of(const json_t *offsets, size_t index, uint64_t *out)
     return true;
 }
 
+/* Read first, so that whatever else is wrong can be found in the file. */
 static enum weir_code read_offsets(const struct reading *r, const json_t *info,
                                    struct safetensors_entry *e)
 {
     const json_t *offsets = json_object_get(info, "data_offsets");
-    uint64_t bytes;
-    struct shape_text text;
     if (!json_is_array(offsets) || json_array_size(offsets) != 2 ||
         !offset_of(offsets, 0, &e->begin) || !offset_of(offsets, 1, &e->end) || e->begin > e->end)
         return weir_fail(r->err, WEIR_LOAD_FAILED,
@@ -80,6 +44,54 @@ static enum weir_code read_offsets(const struct reading *r, const json_t *info,
                          "tensor '" NAME_SHOWN "' ends at offset %" PRIu64
                          " of the data, the file has %" PRIu64 " bytes of it",
                          e->name, e->end, r->data_bytes);
+    e->tensor.data = r->file->map.data + r->file->header_bytes + e->begin;
+    return WEIR_OK;
+}
+
+static enum weir_code read_dtype(const struct reading *r, const json_t *info,
+                                 struct safetensors_entry *e)
+{
+    const json_t *dtype = json_object_get(info, "dtype");
+    if (!json_is_string(dtype))
+        return weir_fail(r->err, WEIR_LOAD_FAILED,
+                         "tensor '" NAME_SHOWN "' at offset %" PRIu64
+                         " of the data has no text 'dtype'",
+                         e->name, e->begin);
+    struct str name = { json_string_value(dtype), json_string_length(dtype) };
+    if (!dtype_parse(name, &e->tensor.dtype))
+        return weir_fail(r->err, WEIR_LOAD_FAILED,
+                         "tensor '" NAME_SHOWN "' at offset %" PRIu64
+                         " of the data is of type '%.20s', which is not supported",
+                         e->name, e->begin, name.data);
+    return WEIR_OK;
+}
+
+static enum weir_code read_shape(const struct reading *r, const json_t *info,
+                                 struct safetensors_entry *e)
+{
+    const json_t *shape = json_object_get(info, "shape");
+    if (!json_is_array(shape) || json_array_size(shape) > TENSOR_RANK_MAX)
+        return weir_fail(r->err, WEIR_LOAD_FAILED,
+                         "tensor '" NAME_SHOWN "' at offset %" PRIu64
+                         " of the data has no 'shape' of at most %d dimensions",
+                         e->name, e->begin, TENSOR_RANK_MAX);
+    e->tensor.rank = (uint32_t)json_array_size(shape);
+    for (uint32_t i = 0; i < e->tensor.rank; i++) {
+        const json_t *dim = json_array_get(shape, i);
+        if (!json_is_integer(dim) || json_integer_value(dim) < 0)
+            return weir_fail(r->err, WEIR_LOAD_FAILED,
+                             "dimension %u of tensor '" NAME_SHOWN "' at offset %" PRIu64
+                             " of the data is not a number from 0 on",
+                             i, e->name, e->begin);
+        e->tensor.dims[i] = json_integer_value(dim);
+    }
+    return WEIR_OK;
+}
+
+static enum weir_code check_bytes(const struct reading *r, const struct safetensors_entry *e)
+{
+    uint64_t bytes;
+    struct shape_text text;
     if (!tensor_bytes(&e->tensor, &bytes) || bytes != e->end - e->begin)
         return weir_fail(r->err, WEIR_LOAD_FAILED,
                          "tensor '" NAME_SHOWN
@@ -88,7 +100,6 @@ static enum weir_code read_offsets(const struct reading *r, const json_t *info,
                          e->name, dtype_name(e->tensor.dtype),
                          tensor_shape(e->tensor.dims, e->tensor.rank, &text), e->end - e->begin,
                          e->begin, e->end);
-    e->tensor.data = r->file->map.data + r->file->header_bytes + e->begin;
     return WEIR_OK;
 }
 
@@ -103,12 +114,12 @@ static enum weir_code read_tensor(const struct reading *r, const char *name, con
                          "tensor '" NAME_SHOWN
                          "' is not described by dtype, shape and data_offsets alone",
                          e->name);
-    enum weir_code code = read_dtype(r, info, e);
+    enum weir_code code = read_offsets(r, info, e);
+    if (code == WEIR_OK)
+        code = read_dtype(r, info, e);
     if (code == WEIR_OK)
         code = read_shape(r, info, e);
-    if (code == WEIR_OK)
-        code = read_offsets(r, info, e);
-    return code;
+    return code == WEIR_OK ? check_bytes(r, e) : code;
 }
 
 static enum weir_code check_metadata(const struct reading *r, json_t *metadata)

@@ -2,8 +2,10 @@
 
 #include "base/mem.h"
 #include "text/added_tokens.h"
+#include "text/bert_vocab.h"
 #include "text/decoder.h"
 #include "text/field.h"
+#include "text/lists.h"
 #include "text/normalizer.h"
 #include "text/postprocessor.h"
 #include "text/pretokenizer.h"
@@ -23,7 +25,8 @@ struct tokenizer {
 
 /* The fields `truncation` and `padding` are not read, on purpose: they are what some client had
  * switched on when it wrote the file, not limits of the model, and would cut texts silently. */
-static enum weir_code load(struct tokenizer *t, const json_t *json, struct weir_error *err)
+static enum weir_code load(struct tokenizer *t, const json_t *json, const struct lists *lists,
+                           struct weir_error *err)
 {
     struct field root = { .value = json };
     struct field version = field_of(&root, "version"), model = field_of(&root, "model"),
@@ -40,7 +43,7 @@ static enum weir_code load(struct tokenizer *t, const json_t *json, struct weir_
         return weir_fail(err, WEIR_LOAD_FAILED, "version '%.*s' is not supported, only '1.0' is",
                          STR_ARG(quote));
     }
-    enum weir_code code = subword_load(&t->subword, &model, err);
+    enum weir_code code = subword_load(&t->subword, &model, lists, err);
     if (code == WEIR_OK)
         code = normalizer_load(&t->normalizer, &normalizer, err);
     if (code == WEIR_OK)
@@ -54,24 +57,59 @@ static enum weir_code load(struct tokenizer *t, const json_t *json, struct weir_
     return code;
 }
 
-enum weir_code tokenizer_create(struct str json, struct tokenizer **out, struct weir_error *err)
+static enum weir_code create(const json_t *json, const struct lists *lists, struct tokenizer **out,
+                             struct weir_error *err)
 {
-    if (json.len > TOKENIZER_FILE_BYTES_MAX)
-        return weir_fail(err, WEIR_LOAD_FAILED, "a file of %zu bytes is over the limit of %d",
-                         json.len, TOKENIZER_FILE_BYTES_MAX);
-    json_error_t why;
-    json_t *root = json_loadb(json.data, json.len, JSON_REJECT_DUPLICATES, &why);
-    if (root == NULL)
-        return weir_fail(err, WEIR_LOAD_FAILED, "not JSON at byte %d: %s", why.position, why.text);
     struct tokenizer *t = mem_new(1, sizeof(*t));
-    enum weir_code code = load(t, root, err);
-    json_decref(root);
+    enum weir_code code = load(t, json, lists, err);
     if (code != WEIR_OK) {
         tokenizer_destroy(t);
         return code;
     }
     *out = t;
     return WEIR_OK;
+}
+
+enum weir_code tokenizer_create(struct str json, struct tokenizer **out, struct weir_error *err)
+{
+    if (json.len > TOKENIZER_FILE_BYTES_MAX)
+        return weir_fail(err, WEIR_LOAD_FAILED, "a file of %zu bytes is over the limit of %d",
+                         json.len, TOKENIZER_FILE_BYTES_MAX);
+    size_t valid = str_utf8_valid(json);
+    if (valid != json.len)
+        return weir_fail(err, WEIR_LOAD_FAILED, "not JSON at byte %zu: not UTF-8", valid);
+    struct lists lists;
+    struct buffer rest;
+    json_error_t why;
+    buffer_init(&rest, json.len);
+    lists_cut(json, &lists, &rest);
+    json_t *root = json_loadb((const char *)rest.data, rest.len, JSON_REJECT_DUPLICATES, &why);
+    buffer_finish(&rest);
+    if (root == NULL)
+        return weir_fail(err, WEIR_LOAD_FAILED, "not JSON at byte %zu: %s",
+                         lists_offset(&lists, json, (size_t)why.position), why.text);
+    enum weir_code code = create(root, &lists, out, err);
+    json_decref(root);
+    return code;
+}
+
+enum weir_code tokenizer_create_from_vocab(struct str vocab, bool lowercase, struct tokenizer **out,
+                                           struct weir_error *err)
+{
+    if (vocab.len > TOKENIZER_FILE_BYTES_MAX)
+        return weir_fail(err, WEIR_LOAD_FAILED, "a file of %zu bytes is over the limit of %d",
+                         vocab.len, TOKENIZER_FILE_BYTES_MAX);
+    size_t valid = str_utf8_valid(vocab);
+    if (valid != vocab.len)
+        return weir_fail(err, WEIR_LOAD_FAILED, "not UTF-8 at byte %zu", valid);
+    struct lists lists;
+    json_t *document;
+    enum weir_code code = bert_vocab_read(vocab, lowercase, &document, &lists, err);
+    if (code != WEIR_OK)
+        return code;
+    code = create(document, &lists, out, err);
+    json_decref(document);
+    return code;
 }
 
 void tokenizer_destroy(struct tokenizer *t)

@@ -34,6 +34,10 @@ struct tokenizer;
 /* `json` is the text of tokenizer.json and need not outlive the call. WEIR_LOAD_FAILED names the
  * field at fault. */
 enum weir_code tokenizer_create(struct str json, struct tokenizer **out, struct weir_error *err);
+/* `vocab` is the text of the vocab.txt of a BERT model that has no tokenizer.json: one piece a line
+ * (bert_vocab.h says what else). `lowercase` is the model's `do_lower_case`. */
+enum weir_code tokenizer_create_from_vocab(struct str vocab, bool lowercase, struct tokenizer **out,
+                                           struct weir_error *err);
 void tokenizer_destroy(struct tokenizer *t);
 
 size_t tokenizer_vocab_size(const struct tokenizer *t); /* largest id + 1 */

@@ -36,6 +36,8 @@ enum weir_code trie_init(struct trie *t, struct trie_entry *entries, size_t coun
                          struct weir_error *err);
 void trie_finish(struct trie *t);
 
+/* Where the byte leads from the node, or TRIE_NONE. */
+uint32_t trie_step(const struct trie *t, uint32_t node, uint8_t byte);
 /* Where the whole of `s` leads from the node, or TRIE_NONE. */
 uint32_t trie_walk(const struct trie *t, uint32_t node, struct str s);
 /* The value of the longest key that `s` begins with when the walk starts at the node, and its

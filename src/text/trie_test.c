@@ -12,16 +12,29 @@
 #include <cmocka.h>
 
 #define KEYS_MAX 60
-#define KEY_MAX  6
+#define KEY_MAX  14
 
-/* Few letters, so that keys are often equal or begin alike; one of them has its top bit set. */
+/* Few letters, so that keys are often equal or begin alike; one of them has its top bit set, one is
+ * what a shorter key is filled up with while keys are sorted. */
 static size_t random_text(struct rng *rng, char *out, size_t least, size_t most)
 {
-    static const char letters[] = { 'a', 'b', '\xE4' };
+    static const char letters[] = { 'a', 'b', '\xE4', '\0' };
     size_t len = least + (size_t)rand_below(rng, most - least + 1);
     for (size_t i = 0; i < len; i++)
         out[i] = letters[rand_below(rng, ARRAY_COUNT(letters))];
     return len;
+}
+
+/* A key that begins with some times the same letter. */
+static struct trie_entry random_entry(struct rng *rng, char bytes[KEY_MAX], size_t alike,
+                                      size_t most, int32_t value)
+{
+    memset(bytes, 'a', alike);
+    size_t len = alike + random_text(rng, bytes + alike, 1, most);
+    return (struct trie_entry){
+        {bytes, len},
+        value
+    };
 }
 
 static int32_t longest_by_list(const struct trie_entry *entries, size_t count, struct str text,
@@ -49,17 +62,16 @@ static void finds_what_a_list_finds(void **state)
         char bytes[KEYS_MAX][KEY_MAX];
         struct trie_entry entries[KEYS_MAX];
         size_t count = (size_t)rand_below(&rng, KEYS_MAX + 1);
+        size_t most = round % 3 == 0 ? KEY_MAX : 5, alike = round % 3 == 1 ? 9 : 0;
         for (size_t i = 0; i < count; i++)
-            entries[i] = (struct trie_entry){
-                {bytes[i], random_text(&rng, bytes[i], 1, KEY_MAX)},
-                (int32_t)i
-            };
+            entries[i] = random_entry(&rng, bytes[i], alike, most, (int32_t)i);
         struct trie t;
         struct weir_error err;
         assert_int_equal(trie_init(&t, entries, count, &err), WEIR_OK);
         for (int look = 0; look < 100; look++) {
-            char text[12];
-            struct str s = { text, random_text(&rng, text, 0, sizeof(text)) };
+            char text[24];
+            memset(text, 'a', alike);
+            struct str s = { text, alike + random_text(&rng, text + alike, 0, 12) };
             size_t want_len, len = 0;
             int32_t want = longest_by_list(entries, count, s, &want_len);
             assert_int_equal(trie_longest(&t, TRIE_ROOT, s, &len), want);

@@ -36,9 +36,21 @@ struct vocabulary {
     struct arena texts;
 };
 
-/* From an object of piece to id. The vocabulary is zeroed or finished before. */
-enum weir_code vocabulary_load(struct vocabulary *v, const struct field *object,
+/* Three forms of the list that lists.h cuts out; `f` is its field, for errors. The vocabulary is
+ * zeroed or finished before; vocabulary_finish is due after a failure too.
+ *
+ * An object of piece to id. No piece may stand in it twice. */
+enum weir_code vocabulary_load(struct vocabulary *v, const struct field *f, struct str list,
                                struct weir_error *err);
+/* An array of piece and score, the id being the place in it. Of equal pieces the last is found. The
+ * caller frees *out_scores with mem_free; its length is the vocabulary's size. */
+enum weir_code vocabulary_load_scores(struct vocabulary *v, const struct field *f, struct str list,
+                                      double **out_scores, struct weir_error *err);
+/* A piece a line, white space cut off its end, the id being the line's number from 0. An empty line
+ * is an id without a piece. Of equal pieces only the last counts. */
+enum weir_code vocabulary_load_lines(struct vocabulary *v, struct str list, struct weir_error *err);
+/* Takes the next of those lines off the front of *rest and cuts its end. */
+struct str vocabulary_line(struct str *rest);
 void vocabulary_finish(struct vocabulary *v);
 
 /* The id of one of the model's pieces, or VOCABULARY_NO_ID. */

@@ -1,4 +1,5 @@
 #include "text/field.h"
+#include "text/lists.h"
 #include "text/subword.h"
 #include "text/utf8.h"
 
@@ -29,28 +30,26 @@ static bool wordpiece_encode(const struct subword *s, struct str word, struct to
 }
 
 static enum weir_code wordpiece_load(struct subword *s, const struct field *f,
-                                     struct weir_error *err)
+                                     const struct lists *lists, struct weir_error *err)
 {
     static const char *const names[] = {
         "type", "unk_token", "continuing_subword_prefix", "vocab", "max_input_chars_per_word", NULL
     };
-    struct str unknown, prefix;
+    struct str text, prefix;
     struct field longest = field_of(f, "max_input_chars_per_word");
-    struct field vocab = field_of(f, "vocab");
+    struct field vocab = field_of(f, "vocab"), unknown = field_of(f, "unk_token");
     int64_t chars;
-    if (field_only(f, names, err) || field_text(f, "unk_token", &unknown, err) ||
+    if (field_only(f, names, err) || field_text_here(&unknown, &text, err) ||
         field_text(f, "continuing_subword_prefix", &prefix, err) ||
         field_integer(&longest, 0, WORD_CHARS_MAX, &chars, err))
         return WEIR_LOAD_FAILED;
-    enum weir_code code = vocabulary_load(&s->vocabulary, &vocab, err);
+    enum weir_code code = lists->vocab_is_lines
+                              ? vocabulary_load_lines(&s->vocabulary, lists->vocab, err)
+                              : vocabulary_load(&s->vocabulary, &vocab, lists->vocab, err);
+    if (code == WEIR_OK)
+        code = subword_find_unknown(s, &unknown, text, err);
     if (code != WEIR_OK)
         return code;
-    s->unknown = vocabulary_find(&s->vocabulary, unknown);
-    if (s->unknown == VOCABULARY_NO_ID) {
-        struct str quote = field_quote(unknown);
-        return weir_fail(err, WEIR_LOAD_FAILED, "model.unk_token '%.*s' is not in model.vocab",
-                         STR_ARG(quote));
-    }
     s->inner = trie_walk(&s->vocabulary.trie, TRIE_ROOT, prefix);
     s->word_chars_max = (size_t)chars;
     return WEIR_OK;

@@ -56,7 +56,8 @@ struct weir_options {
     uint32_t min_workers;    /* a model; kept loaded from registration on */
     int64_t idle_ms;         /* one worker leaves each time its model was quiet so long; 0: 60 s */
     int64_t idle_label_ms; /* quiet time after which a worker is called Idle; 0: 30 s or idle_ms */
-    const char *cache;     /* folder for what is learned of models' memory; NULL: nothing is kept */
+    /* Folder for packed weights and what is learned of models' memory; NULL: nothing is kept. */
+    const char *cache;
     const struct weir_limit *limits;
     size_t limits_count;
     void (*log)(void *context, enum weir_log_level level, const char *line);
@@ -255,11 +256,12 @@ WEIR_API enum weir_code weir_step(struct weir *w, int timeout_ms, struct weir_er
  *   {"op":"configure", optional "memory_bytes","memory_percent"}   0 and 0: the default again
  *   {"op":"status"}                 the object of GET /weir/v1/status
  *   {"op":"plan","name":N}          what a load would do now: needed, leased, budget, verdict,
- *                                   victims, reason
+ *                                   victims, reason, and how its weights are packed
  *   {"op":"request","id":I}         {"model","state","position","predicted_wait_ms","age_ms"}
  *   {"op":"metrics"}                {"metrics":[{"name","type","help","samples":[…]}]}
  *   {"op":"models", optional "name"}   {"models":[{"name","aliases","capabilities","problem",
- *                                   "inspected","architecture","tokens_max","dim"}]}
+ *                                   "inspected","architecture","tokens_max","dim","weights",
+ *                                   "precision","packed","flops_per_token"}]}
  *   {"op":"inspection"}             {"models":N,"inspected":N,"first":one that is not, or null}
  *   {"op":"drain","limit_ms":N}     refuse new requests, finish what runs, then every worker leaves
  *   {"op":"drained"}                {"drained":bool}: no request and no process is left

@@ -39,6 +39,18 @@ static const char *what_happens(const char *verdict)
     return "";
 }
 
+/* "f32, 85.5 MiB packed, shared by all workers". */
+static void print_packing(const json_t *plan, struct buffer *out)
+{
+    struct size_text size;
+    buffer_printf(out, "  %-11s %s", "precision", ask_text(plan, "precision", ""));
+    if (ask_number(plan, "packed") > 0)
+        buffer_printf(out, ", %s packed, %s", ask_size(plan, "packed", &size),
+                      json_is_true(json_object_get(plan, "prepared")) ? "shared by all workers"
+                                                                      : "by each worker");
+    buffer_u8(out, '\n');
+}
+
 static void print_figures(const json_t *plan, struct buffer *out)
 {
     static const struct {
@@ -62,6 +74,8 @@ static void print_figures(const json_t *plan, struct buffer *out)
             buffer_printf(out, "  (%s)", ask_text(plan, "budget_source", ""));
         buffer_u8(out, '\n');
     }
+    if (ask_text(plan, "precision", NULL) != NULL)
+        print_packing(plan, out);
     if (ask_text(plan, "pressure", NULL) != NULL)
         buffer_printf(out, "  %-11s %s\n", "pressure", ask_text(plan, "pressure", ""));
 }

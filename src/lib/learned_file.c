@@ -7,6 +7,7 @@
 #include "base/jsonw.h"
 #include "base/mem.h"
 #include "wire/build_id.h"
+#include "wire/plan.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -39,6 +40,8 @@ static void write_rows(const struct learned_file *f, struct buffer *out)
         jsonw_key(&j, "context"), jsonw_u64(&j, r->context);
         jsonw_key(&j, "slots"), jsonw_u64(&j, r->slots);
         jsonw_key(&j, "threads"), jsonw_u64(&j, r->threads);
+        jsonw_key(&j, "precision"), jsonw_text(&j, plan_precision_name(r->precision));
+        jsonw_key(&j, "prepared"), jsonw_bool(&j, r->prepared);
         jsonw_key(&j, "context_bytes"), jsonw_u64(&j, r->context_bytes);
         jsonw_key(&j, "load_ms"), jsonw_i64(&j, r->load_ms);
         jsonw_end(&j);
@@ -71,10 +74,22 @@ static bool read_number(const json_t *row, const char *key, int64_t most, int64_
     return true;
 }
 
+/* In which form the weights were. */
+static bool read_packing(const json_t *row, struct learned *out)
+{
+    const json_t *precision = json_object_get(row, "precision");
+    const json_t *prepared = json_object_get(row, "prepared");
+    if (!json_is_string(precision) || !json_is_boolean(prepared))
+        return false;
+    out->prepared = json_boolean_value(prepared);
+    return plan_precision_parse(str_of(json_string_value(precision)), &out->precision);
+}
+
 static bool read_row(const json_t *o, struct learned *out)
 {
     int64_t context, slots, threads, bytes;
-    if (!read_digest(o, out->digest) || !read_number(o, "context", UINT32_MAX, &context) ||
+    if (!read_digest(o, out->digest) || !read_packing(o, out) ||
+        !read_number(o, "context", UINT32_MAX, &context) ||
         !read_number(o, "slots", UINT32_MAX, &slots) ||
         !read_number(o, "threads", UINT32_MAX, &threads) ||
         !read_number(o, "context_bytes", INT64_MAX, &bytes) ||
@@ -135,7 +150,8 @@ void learned_file_open(struct learned_file *f, const char *folder, const struct 
 static bool is_same(const struct learned *a, const struct learned *b)
 {
     return memcmp(a->digest, b->digest, sizeof a->digest) == 0 && a->context == b->context &&
-           a->slots == b->slots && a->threads == b->threads;
+           a->slots == b->slots && a->threads == b->threads && a->precision == b->precision &&
+           a->prepared == b->prepared;
 }
 
 void learned_file_note(struct learned_file *f, const struct learned *row)

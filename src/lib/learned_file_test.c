@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/file.h"
 #include "wire/build_id.h"
+#include "wire/plan.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -15,6 +16,8 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#define ALONE "\"slots\":1,\"threads\":1,\"precision\":\"f32\",\"prepared\":false"
 
 static char folder[64], path[96], said[4096];
 static size_t warnings;
@@ -52,6 +55,8 @@ static struct learned row_of(uint32_t number)
     struct learned r = { .context = number,
                          .slots = 4,
                          .threads = 2,
+                         .precision = PLAN_BF16,
+                         .prepared = true,
                          .context_bytes = UINT64_C(1) << 40 | number,
                          .load_ms = 1234 };
     memset(r.digest, 0xa7, sizeof r.digest);
@@ -79,6 +84,7 @@ static void rows_live_on(void **state)
     assert_memory_equal(f.rows[0].digest, one.digest, 32);
     assert_int_equal(f.rows[1].context, 2);
     assert_true(f.rows[1].context_bytes == two.context_bytes);
+    assert_true(f.rows[1].precision == PLAN_BF16 && f.rows[1].prepared);
     assert_true(f.rows[1].slots == 4 && f.rows[1].threads == 2 && f.rows[1].load_ms == 1234);
     assert_int_equal(learned_file_step(&f, 1000000), INT64_MAX); /* what was read is not new */
     learned_file_close(&f);
@@ -161,15 +167,15 @@ static void what_cannot_be_used_is_left_out(void **state)
     }
     /* A row that makes no sense does not take the others with it. */
     snprintf(good_row, sizeof good_row,
-             "{\"digest\":\"%064d\",\"context\":3,\"slots\":1,\"threads\":1,\"context_bytes\":5,"
-             "\"load_ms\":6}",
-             7);
+             "{\"digest\":\"%064d\",\"context\":3," ALONE ",\"context_bytes\":5,\"load_ms\":6}", 7);
     snprintf(text, sizeof text,
-             "{\"build\":\"%s\",\"rows\":[{\"digest\":\"zz\"},%s,{},7,{\"digest\":\"%064d\","
-             "\"context\":-1,\"slots\":1,\"threads\":1,\"context_bytes\":5,\"load_ms\":6},"
-             "{\"digest\":\"%064d\",\"context\":1,\"slots\":1,\"threads\":1,"
-             "\"context_bytes\":5,\"load_ms\":9223372036854775807}]}",
-             build_id, good_row, 8, 9);
+             "{\"build\":\"%s\",\"rows\":[{\"digest\":\"zz\"},%s,{},7,"
+             "{\"digest\":\"%064d\",\"context\":-1," ALONE ",\"context_bytes\":5,\"load_ms\":6},"
+             "{\"digest\":\"%064d\",\"context\":1,\"slots\":1,\"threads\":1,\"precision\":\"f8\","
+             "\"prepared\":false,\"context_bytes\":5,\"load_ms\":6},"
+             "{\"digest\":\"%064d\",\"context\":1," ALONE ",\"context_bytes\":5,"
+             "\"load_ms\":9223372036854775807}]}",
+             build_id, good_row, 8, 6, 9);
     write_text(text);
     struct learned_file f;
     learned_file_open(&f, folder, &test_log, 0);

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #define CLOSE_WAIT_MS    10
+#define CACHE_PATH_MAX   4000                       /* it travels in frames to the workers */
 #define EVENTS_BYTES_MAX ((size_t)16 * 1024 * 1024) /* of one turn, or between two */
 #define ANSWER_BYTES_MAX ((size_t)64 * 1024 * 1024)
 
@@ -123,6 +124,9 @@ static enum weir_code check_options(const struct weir_options *o, struct weir_er
     if (o->memory_bytes > 0 && o->memory_percent > 0)
         return weir_fail(err, WEIR_INVALID,
                          "memory_bytes and memory_percent say two things of one budget");
+    if (o->cache != NULL && strlen(o->cache) > CACHE_PATH_MAX)
+        return weir_fail(err, WEIR_INVALID, "the path of the cache has %zu bytes, the limit is %d",
+                         strlen(o->cache), CACHE_PATH_MAX);
     if (o->threads > 4096)
         return weir_fail(err, WEIR_INVALID, "threads is %u, the limit is 4096", o->threads);
     return WEIR_OK;
@@ -180,6 +184,7 @@ struct weir *weir_open(const struct weir_options *o, struct weir_error *err)
                                      .memory_bytes = o->memory_bytes,
                                      .memory_percent = o->memory_percent,
                                      .threads = o->threads > 0 ? o->threads : machine_cores(),
+                                     .cache = o->cache,
                                      .log = &w->log,
                                      .on_event = keep_event,
                                      .event_context = w,

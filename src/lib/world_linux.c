@@ -83,14 +83,17 @@ static enum weir_code on_spawn(void *context, enum spawn_kind kind, uint32_t id,
         WORKER_PROGRAMS(X)
 #undef X
     };
+    static const char *const orders[] = {
+        [SPAWN_WORK] = NULL, [SPAWN_INSPECT] = "--inspect", [SPAWN_PREPARE] = "--prepare"
+    };
     struct weir *w = context;
     char *program = worker_path(w->worker_folder, files[spec->program], err);
     if (program == NULL)
         return WEIR_LOAD_FAILED;
     struct process_spec ps = { .program = program,
                                .title = spec->title,
-                               .argument = kind == SPAWN_INSPECT ? "--inspect" : spec->path,
-                               .with_page = kind == SPAWN_WORK,
+                               .argument = orders[kind] != NULL ? orders[kind] : spec->path,
+                               .with_page = kind != SPAWN_INSPECT,
                                .words_max = w->words_max };
     struct process *p = process_start(id, &ps, err);
     mem_free(program);

@@ -71,7 +71,7 @@ static enum want wants(struct supervisor *s, struct model *m)
 static void remember_load(const struct supervisor *s, struct model *m)
 {
     const struct claim claim = ledger_claim(s, m);
-    const struct learned *l = learned_find(s, &m->plan, claim.context, claim.slots);
+    const struct learned *l = learned_find(s, m, claim.context, claim.slots);
     if (l != NULL)
         m->load_ms = l->load_ms;
 }
@@ -169,6 +169,8 @@ struct judgement admit_foresee(const struct supervisor *s, const struct model *m
         const struct model *before = CONTAINER_OF(at, struct model, claim_link);
         if (before == m)
             break;
+        if (before->preparation == PREPARATION_RUNNING)
+            continue;
         const struct judgement j = judge_claim(s, &line, view, before, claim);
         if (j.verdict == VERDICT_WAIT || j.verdict == VERDICT_EVICT)
             line_up(s, &line, before, &j);
@@ -230,6 +232,19 @@ static void evict(struct supervisor *s, struct line *line, const struct model *m
     ledger_view(s, &line->view);
 }
 
+static bool admit(struct supervisor *s, struct line *line, struct model *m);
+
+/* There is memory for its first worker, which waits for the preparation; where there will be none
+ * it is judged again, for its share of the weights is another then. */
+static bool prepare_before(struct supervisor *s, struct line *line, struct model *m)
+{
+    const bool waits = prepare_start(s, m, &line->view);
+    m->waiting_told = false; /* it is not memory that it waits for any more */
+    ledger_view_finish(&line->view);
+    ledger_view(s, &line->view);
+    return waits || admit(s, line, m);
+}
+
 /* Judges one claim. True when it still waits. Only a model that has less than its minimum may push
  * others out; who wants more than that takes what is free, and not while somebody waits. */
 static bool admit(struct supervisor *s, struct line *line, struct model *m)
@@ -237,12 +252,16 @@ static bool admit(struct supervisor *s, struct line *line, struct model *m)
     enum want want = wants(s, m);
     if (want == WANT_NONE)
         return false;
+    if (m->preparation == PREPARATION_RUNNING) /* and stands in nobody's way meanwhile */
+        return true;
     bool needed = want == WANT_FIRST || want == WANT_MINIMUM;
     struct claim claim;
     struct judgement j = judge_claim(s, line, &line->view, m, &claim);
     s->totals.verdicts[j.verdict]++;
     bool tight = memory_pressure(s) >= PRESSURE_HIGH || line->behind;
     if (j.verdict == VERDICT_GRANT && (needed || !tight)) {
+        if (prepare_is_due(s, m))
+            return prepare_before(s, line, m);
         tell(s, m, &claim, &j);
         grant(s, line, m, want, &claim);
         return false;

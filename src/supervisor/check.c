@@ -47,12 +47,12 @@ static void check_child(const struct supervisor *s, const struct child *c, struc
     case IDLE: CHECK(jobs == 0 && c->phase == STAY && c->ready_ms > 0); break;
     case PROCESSING: CHECK(jobs > 0 && c->phase == STAY); break;
     case FAILED: CHECK(jobs == 0); break;
-    case DEAD: CHECK(jobs == 0 && c->context_bytes == 0); break;
+    case DEAD: CHECK(jobs == 0 && c->lease.context_bytes == 0); break;
     default: break;
     }
     if (c->state != DEAD) {
         sums->children++;
-        sums->leased += c->context_bytes;
+        sums->leased += c->lease.context_bytes;
     }
 }
 
@@ -133,6 +133,20 @@ static void check_queue(const struct model *m, struct sums *sums)
     CHECK(lanes + alone == q->jobs && bytes == q->bytes);
 }
 
+/* Before its first worker, once at a time; and of what was prepared all workers have a share. */
+static void check_preparation(const struct supervisor *s, const struct model *m, uint32_t living)
+{
+    const bool runs = m->preparation == PREPARATION_RUNNING;
+    CHECK((s->preparers[m->settings.program].model == m) == runs);
+    CHECK(living == 0 || (!runs && m->preparation != PREPARATION_READY));
+    LIST_EACH(&m->children, at) {
+        const struct child *c = CONTAINER_OF(at, struct child, link);
+        CHECK(c->lease.model == m);
+        if (child_state_is_living(c->state))
+            CHECK(c->lease.packed == (m->preparation == PREPARATION_SHARED));
+    }
+}
+
 static void check_model(const struct supervisor *s, const struct model *m, struct sums *sums)
 {
     uint32_t living = 0, holders = 0, starting = 0, unloading = 0;
@@ -150,6 +164,7 @@ static void check_model(const struct supervisor *s, const struct model *m, struc
     CHECK(living <= m->workers_most && unloading == m->unloading);
     CHECK(!m->gone || !m->preload_due);
     check_names(s, m, sums);
+    check_preparation(s, m, living);
     CHECK(starting <= 1); /* one spawner a key */
     CHECK(holders == m->holders && (holders > 0 || m->weights_held == 0));
     CHECK(sums->joined - joined == m->queue.joined);
@@ -180,6 +195,20 @@ static uint32_t check_busy(const struct supervisor *s)
     return count;
 }
 
+/* The processes of one program that are no workers. */
+static void check_helpers(const struct supervisor *s, size_t program, struct sums *sums)
+{
+    const struct preparer *p = &s->preparers[program];
+    const bool runs = p->helper.id != 0;
+    sums->children += s->inspectors[program].helper.id != 0;
+    sums->children += runs;
+    CHECK(p->lease.model == NULL && p->lease.context_bytes == (runs ? PREPARE_BYTES : 0));
+    sums->leased += p->lease.context_bytes;
+    CHECK(p->model == NULL || (runs && p->model->preparation == PREPARATION_RUNNING &&
+                               p->model->settings.program == program));
+    CHECK(p->helper.asked == 0 || p->model != NULL);
+}
+
 void supervisor_check(const struct supervisor *s)
 {
     struct sums sums = { 0 };
@@ -187,7 +216,7 @@ void supervisor_check(const struct supervisor *s)
     LIST_EACH(&s->models, at)
         check_model(s, CONTAINER_OF(at, struct model, link), &sums);
     for (size_t i = 0; i < WORKER_PROGRAM_COUNT; i++)
-        sums.children += s->inspectors[i].id != 0;
+        check_helpers(s, i, &sums);
     LIST_EACH(&s->ended, at) {
         CHECK(CONTAINER_OF(at, struct request, link)->job == NULL);
         sums.requests++;

@@ -57,6 +57,8 @@ void child_step(struct supervisor *s, struct child *c, enum child_event event, c
 struct child *child_create(struct supervisor *s, struct model *m, const struct claim *claim)
 {
     struct child *c = mem_new(1, sizeof *c);
+    c->lease = (struct lease){ .model = m, .packed = prepare_shares(s, m) };
+    prepare_granted(m, c->lease.packed);
     c->id = ++s->last_child;
     c->key = c->id;
     c->model = m;
@@ -71,7 +73,7 @@ struct child *child_create(struct supervisor *s, struct model *m, const struct c
     stats_spawned(m);
     m->load_attempts++;
     s->totals.children++;
-    lease_move(s, c, LEASE_GRANT, claim->context_bytes);
+    lease_move(s, &c->lease, LEASE_GRANT, claim->context_bytes);
     event_emit(s, &(struct pool_event){ .kind = "state",
                                         .model = m->name,
                                         .worker = c->id,
@@ -182,7 +184,8 @@ static void bury(struct supervisor *s, struct child *c)
         child_step(s, c, EXITED, c->reason);
     child_step(s, c, EXITED, c->exit_text);
     CHECK(c->state == DEAD);
-    lease_move(s, c, LEASE_REAPED, 0);
+    lease_move(s, &c->lease, LEASE_REAPED, 0);
+    c->measured_bytes = 0;
     CHECK(s->totals.children > 0);
     s->totals.children--;
     m->unloading -= c->unloads;
@@ -257,6 +260,15 @@ static void check_quiet(struct supervisor *s, struct child *c)
         child_step(s, c, QUIET, "no request for a while");
 }
 
+/* One that found nothing where it was told that packed weights are says so with UNAVAILABLE. */
+static void tell_load_failed(struct supervisor *s, struct child *c)
+{
+    if (c->lease.packed && c->load_error.code == WEIR_UNAVAILABLE)
+        model_lost_preparation(s, c->model, &c->load_error);
+    else
+        model_load_failed(s, c->model, &c->load_error);
+}
+
 void child_settle(struct supervisor *s, struct child *c)
 {
     const struct limits *l = &s->options.limits;
@@ -269,7 +281,7 @@ void child_settle(struct supervisor *s, struct child *c)
     }
     /* Before the exit: it may have failed and gone in one turn. */
     if (c->state == FAILED && c->phase == STAY && c->load_error.code != WEIR_OK)
-        model_load_failed(s, c->model, &c->load_error);
+        tell_load_failed(s, c);
     if (c->state == FAILED && c->phase == STAY && c->replan)
         model_inspect_anew(s, c->model);
     if (c->exited) {

@@ -8,6 +8,7 @@
 #include "base/list.h"
 #include "base/timer.h"
 #include "supervisor/child_rules.h"
+#include "supervisor/ledger.h"
 #include "supervisor/stats.h"
 #include "supervisor/supervisor.h"
 
@@ -31,8 +32,8 @@ struct child {
     enum leave_phase phase;
     struct link jobs;
     uint32_t jobs_count, slots;
-    uint32_t context;        /* tokens, as granted; 0: the model's limit */
-    uint64_t context_bytes;  /* its private lease */
+    uint32_t context; /* tokens, as granted; 0: the model's limit */
+    struct lease lease;
     uint64_t measured_bytes; /* private, beyond the bare process */
     uint64_t bare_bytes;     /* private at its hello */
     uint64_t faults;         /* major ones, at faults_ms */

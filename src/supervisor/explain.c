@@ -176,13 +176,18 @@ static const char *without_claim(const struct supervisor *s, const struct model 
         struct size_text weights, leased;
         uint64_t context_bytes = 0;
         LIST_EACH(&m->children, at)
-            context_bytes += CONTAINER_OF(at, struct child, link)->context_bytes;
+            context_bytes += CONTAINER_OF(at, struct child, link)->lease.context_bytes;
         str_print(reason, room,
                   "'%.*s' has %u worker%s, for which %s of weights and %s of context "
                   "are leased.",
                   NAME_SHOWN, m->name, living, living == 1 ? "" : "s",
                   size_format(m->weights_held, &weights), size_format(context_bytes, &leased));
         return "loaded";
+    }
+    if (m->preparation == PREPARATION_RUNNING) {
+        str_print(reason, room, "'%.*s' waits until its weights are packed in the cache.",
+                  NAME_SHOWN, m->name);
+        return verdict_name(VERDICT_WAIT);
     }
     if (s->draining) {
         str_print(reason, room, "the pool is shutting down.");
@@ -194,7 +199,7 @@ static const char *without_claim(const struct supervisor *s, const struct model 
 static void write_learned(const struct supervisor *s, const struct model *m,
                           const struct claim *claim, struct jsonw *out)
 {
-    const struct learned *l = learned_find(s, &m->plan, claim->context, claim->slots);
+    const struct learned *l = learned_find(s, m, claim->context, claim->slots);
     jsonw_key(out, "learned");
     if (l != NULL && l->context_bytes > 0)
         jsonw_u64(out, l->context_bytes);
@@ -227,12 +232,15 @@ enum weir_code supervisor_plan(struct supervisor *s, const char *name, struct js
     jsonw_key(out, "model"), jsonw_text(out, m->name);
     jsonw_key(out, "verdict"), jsonw_text(out, verdict);
     jsonw_key(out, "needed"), jsonw_u64(out, j.need_bytes);
-    jsonw_key(out, "weights"), jsonw_u64(out, m->plan.weights_bytes);
+    jsonw_key(out, "weights"), jsonw_u64(out, ledger_shared_bytes(m, prepare_shares(s, m)));
     jsonw_key(out, "context"), jsonw_u64(out, claim.context_bytes);
     write_pool(s, out);
     jsonw_key(out, "slots"), jsonw_u64(out, claim.slots);
     jsonw_key(out, "context_tokens"), jsonw_u64(out, claim.context);
     write_learned(s, m, &claim, out);
+    jsonw_key(out, "precision"), jsonw_text(out, plan_precision_name(m->settings.precision));
+    jsonw_key(out, "packed"), jsonw_u64(out, model_packed_bytes(m));
+    jsonw_key(out, "prepared"), jsonw_bool(out, prepare_shares(s, m));
     write_victims(s, &v, &j, out);
     jsonw_key(out, "reason"), jsonw_text(out, reason.text);
     jsonw_end(out);

@@ -15,6 +15,7 @@
 /* Which frames a worker may send in which state: the list in wire/frame.h, as bits. */
 #define IN(state) (1u << (state))
 #define INSPECTOR 0u
+#define PREPARER  0u
 static const uint32_t legal_states[FRAME_TYPES] = {
 #define X(NAME, name, way, states) [FRAME_##NAME] = (states),
     WIRE_FRAMES(X)
@@ -39,12 +40,15 @@ static void on_hello(struct supervisor *s, struct child *c, const struct frame *
 static void send_load(struct supervisor *s, struct child *c)
 {
     const struct model *m = c->model;
+    const char *cache = c->lease.packed ? s->options.cache : "";
     struct buffer body;
     buffer_init(&body, FRAME_BODY_MAX);
     message_load_write(&body, &(struct message_load){ .context = c->context,
                                                       .slots = c->slots,
                                                       .threads = s->options.threads,
-                                                      .attempt = m->load_attempts });
+                                                      .precision = m->settings.precision,
+                                                      .attempt = m->load_attempts,
+                                                      .cache = str_of(cache) });
     child_send(s, c, FRAME_LOAD, 0, buffer_view(&body), (struct str){ 0 });
     buffer_finish(&body);
 }

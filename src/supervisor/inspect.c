@@ -6,7 +6,6 @@
 
 #include "base/capability.h"
 #include "base/error.h"
-#include "wire/build_id.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -51,7 +50,7 @@ void inspect_again(struct supervisor *s, struct model *m)
 static struct inspector *find(struct supervisor *s, uint32_t id)
 {
     for (size_t i = 0; i < WORKER_PROGRAM_COUNT; i++)
-        if (s->inspectors[i].id == id && id != 0)
+        if (s->inspectors[i].helper.id == id && id != 0)
             return &s->inspectors[i];
     return NULL;
 }
@@ -110,7 +109,6 @@ static void start_failed(struct supervisor *s, struct inspector *i, enum worker_
                          const struct weir_error *err)
 {
     const int64_t most_ms = s->options.limits.restart_max_ms;
-    i->id = 0;
     if (is_passing(err)) {
         int64_t delay_ms = i->refusals < 16 ? (int64_t)RETRY_MS << i->refusals : most_ms;
         delay_ms = delay_ms < most_ms ? delay_ms : most_ms;
@@ -131,63 +129,44 @@ static void start(struct supervisor *s, struct inspector *i, enum worker_program
     struct weir_error err = { .index = -1 };
     struct spawn_spec spec = { .program = program, .title = "weir:inspect" };
     const uint32_t refusals = i->refusals;
-    *i = (struct inspector){ .id = ++s->last_child, .since_ms = s->now_ms, .refusals = refusals };
-    s->totals.decisions++;
-    if (s->world->spawn(s->world->context, SPAWN_INSPECT, i->id, &spec, &err) != WEIR_OK) {
-        start_failed(s, i, program, &err);
+    *i = (struct inspector){ .refusals = refusals };
+    if (helper_start(s, &i->helper, SPAWN_INSPECT, &spec, &err) == WEIR_OK)
         return;
-    }
-    s->totals.children++;
+    helper_reaped(s, &i->helper);
+    start_failed(s, i, program, &err);
 }
 
 static void ask(struct supervisor *s, struct inspector *i, struct model *m)
 {
-    i->current = m;
-    i->asked = m->number;
-    i->since_ms = s->now_ms;
     struct buffer body;
+    i->current = m;
     buffer_init(&body, FRAME_BODY_MAX);
     message_inspect_write(
         &body, &(struct message_inspect){ .path = str_of(m->path), .context = m->context_asked });
-    s->totals.decisions++;
-    s->world->send(s->world->context, i->id, FRAME_INSPECT, m->number, buffer_view(&body),
-                   (struct str){ 0 });
+    helper_ask(s, &i->helper, FRAME_INSPECT, m->number, &body);
     buffer_finish(&body);
-}
-
-static int64_t patience(const struct supervisor *s, const struct inspector *i)
-{
-    return i->hello && !i->leaving ? s->options.limits.load_stall_ms : s->options.limits.hello_ms;
-}
-
-static bool is_waiting(const struct inspector *i)
-{
-    return i->id != 0 && !i->killed && (!i->hello || i->asked != 0 || i->leaving);
 }
 
 void inspect_turn(struct supervisor *s)
 {
     for (size_t p = 0; p < WORKER_PROGRAM_COUNT; p++) {
         struct inspector *i = &s->inspectors[p];
-        if (i->id == 0 && next_for(s, p) != NULL && !s->draining && s->now_ms >= i->retry_at_ms)
+        struct helper *h = &i->helper;
+        if (h->id == 0 && next_for(s, p) != NULL && !s->draining && s->now_ms >= i->retry_at_ms)
             start(s, i, (enum worker_program)p);
         struct model *m = next_for(s, p);
         const bool drain_over = s->draining && s->now_ms >= s->drain_until_ms;
-        if (is_waiting(i) && (drain_over || s->now_ms - i->since_ms >= patience(s, i))) {
-            inspect_on_gone(s, i->id, false, "the inspector did not answer in time");
+        if (helper_is_waited_for(h) &&
+            (drain_over || s->now_ms >= helper_until(s, h, s->options.limits.load_stall_ms))) {
+            inspect_on_gone(s, h->id, false, "the inspector did not answer in time");
             continue;
         }
-        if (i->id == 0 || !i->hello || i->asked != 0 || i->leaving || i->killed)
+        if (!helper_is_free(h))
             continue;
-        if (m != NULL && !s->draining) {
+        if (m != NULL && !s->draining)
             ask(s, i, m);
-        } else {
-            i->leaving = true;
-            i->since_ms = s->now_ms;
-            s->totals.decisions++;
-            s->world->send(s->world->context, i->id, FRAME_BYE, 0, (struct str){ 0 },
-                           (struct str){ 0 });
-        }
+        else
+            helper_bye(s, h);
     }
 }
 
@@ -211,16 +190,16 @@ static void on_inspected(struct supervisor *s, struct inspector *i, const struct
     struct message_inspected m;
     struct weir_error err;
     struct model *model = i->current;
-    if (i->asked == 0 || f->job != i->asked) {
-        inspect_on_gone(s, i->id, false, "the inspector answered what nobody asked");
+    if (i->helper.asked == 0 || f->job != i->helper.asked) {
+        inspect_on_gone(s, i->helper.id, false, "the inspector answered what nobody asked");
         return;
     }
     if (!message_inspected_read(f, &m, &err)) {
-        inspect_on_gone(s, i->id, false, err.text);
+        inspect_on_gone(s, i->helper.id, false, err.text);
         return;
     }
     i->current = NULL;
-    i->asked = 0;
+    i->helper.asked = 0;
     i->answers++;
     if (model == NULL) /* it was unregistered meanwhile */
         return;
@@ -234,18 +213,13 @@ void inspect_on_frame(struct supervisor *s, uint32_t id, const struct frame *f)
     if (i == NULL)
         return;
     s->dirty = true;
-    if (i->killed)
+    if (i->helper.killed)
         return;
-    if (f->type == FRAME_INSPECTED && i->hello) {
+    if (f->type == FRAME_INSPECTED && i->helper.hello) {
         on_inspected(s, i, f);
-    } else if (f->type == FRAME_HELLO && !i->hello) {
-        struct message_hello m;
-        struct weir_error err;
-        if (!message_hello_read(f, &m, &err) || m.version != WIRE_VERSION ||
-            !str_eq(m.build_id, str_of(build_id)))
+    } else if (f->type == FRAME_HELLO && !i->helper.hello) {
+        if (!helper_greet(&i->helper, f))
             inspect_on_gone(s, id, false, "the inspector is of another build");
-        else
-            i->hello = true;
     } else {
         inspect_on_gone(s, id, false, "the inspector broke the protocol");
     }
@@ -259,23 +233,20 @@ void inspect_on_gone(struct supervisor *s, uint32_t id, bool exited, const char 
     if (i == NULL)
         return;
     s->dirty = true;
-    if (!i->leaving && !i->killed) {
+    if (!i->helper.leaving && !i->helper.killed) {
         struct model *m = i->current;
-        if (i->asked == 0 && i->answers == 0)
+        if (i->helper.asked == 0 && i->answers == 0)
             m = next_for(s, (size_t)(i - s->inspectors));
         i->current = NULL;
-        i->asked = 0;
+        i->helper.asked = 0;
         if (m != NULL)
             answer_problem(s, m, what);
     }
     if (exited) {
-        CHECK(s->totals.children > 0);
-        s->totals.children--;
+        helper_reaped(s, &i->helper);
         *i = (struct inspector){ 0 };
-    } else if (!i->killed) {
-        i->killed = true;
-        s->totals.decisions++;
-        s->world->kill(s->world->context, id, WORLD_KILL);
+    } else {
+        helper_kill(s, &i->helper);
     }
 }
 
@@ -293,9 +264,10 @@ int64_t inspect_wake(const struct supervisor *s)
     int64_t at = TIMER_NEVER;
     for (size_t p = 0; p < WORKER_PROGRAM_COUNT; p++) {
         const struct inspector *i = &s->inspectors[p];
-        if (is_waiting(i) && i->since_ms + patience(s, i) < at)
-            at = i->since_ms + patience(s, i);
-        if (i->id == 0 && next_for(s, p) != NULL && !s->draining && i->retry_at_ms < at)
+        const int64_t until = helper_until(s, &i->helper, s->options.limits.load_stall_ms);
+        if (until < at)
+            at = until;
+        if (i->helper.id == 0 && next_for(s, p) != NULL && !s->draining && i->retry_at_ms < at)
             at = i->retry_at_ms;
     }
     return at;

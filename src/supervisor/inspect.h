@@ -2,18 +2,16 @@
 #ifndef SUPERVISOR_INSPECT_H
 #define SUPERVISOR_INSPECT_H
 
+#include "supervisor/helper.h"
 #include "supervisor/supervisor.h"
 
 struct model;
 
 /* One inspector process a program, alive only while there is something to inspect. */
 struct inspector {
-    uint32_t id; /* 0: none runs */
-    bool hello, leaving, killed;
-    uint32_t asked;        /* number of the model it works on, 0: none */
+    struct helper helper;  /* asked: the number of the model it works on */
     struct model *current; /* that model; NULL once it was unregistered */
     uint32_t answers;
-    int64_t since_ms;
     uint32_t refusals; /* in a row, by a system that has no room for a process now */
     int64_t retry_at_ms;
 };

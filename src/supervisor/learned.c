@@ -38,7 +38,8 @@ static struct learned *find(const struct learned_table *t, const struct learned 
     for (size_t i = 0; i < t->count; i++) {
         struct learned *row = &t->rows[i];
         if (row->context == key->context && row->slots == key->slots &&
-            row->threads == key->threads &&
+            row->threads == key->threads && row->precision == key->precision &&
+            row->prepared == key->prepared &&
             memcmp(row->digest, key->digest, sizeof row->digest) == 0)
             return row;
     }
@@ -61,25 +62,29 @@ static struct learned *find_or_add(struct learned_table *t, const struct learned
     return row;
 }
 
-static struct learned key_of(const struct supervisor *s, const struct plan *plan, uint32_t context,
-                             uint32_t slots)
+static struct learned key_of(const struct supervisor *s, const struct model *m, uint32_t context,
+                             uint32_t slots, bool prepared)
 {
-    struct learned key = { .context = context, .slots = slots, .threads = s->options.threads };
-    memcpy(key.digest, plan->digest, sizeof key.digest);
+    struct learned key = { .context = context,
+                           .slots = slots,
+                           .threads = s->options.threads,
+                           .precision = m->settings.precision,
+                           .prepared = prepared };
+    memcpy(key.digest, m->plan.digest, sizeof key.digest);
     return key;
 }
 
-const struct learned *learned_find(const struct supervisor *s, const struct plan *plan,
+const struct learned *learned_find(const struct supervisor *s, const struct model *m,
                                    uint32_t context, uint32_t slots)
 {
-    const struct learned key = key_of(s, plan, context, slots);
+    const struct learned key = key_of(s, m, context, slots, prepare_shares(s, m));
     return find(&s->learned, &key);
 }
 
 /* The row of a worker, or NULL when nothing can be learned of it. */
 static struct learned *row_of(struct supervisor *s, const struct child *c)
 {
-    const struct learned key = key_of(s, &c->model->plan, c->context, c->slots);
+    const struct learned key = key_of(s, c->model, c->context, c->slots, c->lease.packed);
     return learns && is_named(key.digest) ? find_or_add(&s->learned, &key) : NULL;
 }
 
@@ -118,7 +123,8 @@ void learned_load(struct supervisor *s, const struct child *c, int64_t load_ms)
 
 void supervisor_learn(struct supervisor *s, const struct learned *row)
 {
-    if (!learns || !is_named(row->digest) || row->slots == 0 || row->load_ms < 0)
+    if (!learns || !is_named(row->digest) || row->slots == 0 || row->load_ms < 0 ||
+        row->precision >= PLAN_PRECISIONS)
         return;
     if (row->context_bytes > s->facts.total_bytes) /* that was another machine */
         return;

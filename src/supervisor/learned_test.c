@@ -186,7 +186,7 @@ static struct child *still_worker(struct test_still *t, uint8_t digest)
 
 static const struct learned *known_of(const struct test_still *t, const struct child *c)
 {
-    return learned_find(t->s, &c->model->plan, c->context, c->slots);
+    return learned_find(t->s, c->model, c->context, c->slots);
 }
 
 static void assert_use(struct test_still *t, struct child *c, uint64_t measured, uint64_t known)
@@ -257,11 +257,34 @@ static void a_row_is_for_one_way_of_loading_one_file(void **state)
     assert_null(known_of(t, c));
     c->context = 512, t->s->options.threads = 2;
     assert_null(known_of(t, c));
-    t->s->options.threads = 1;
+    t->s->options.threads = 1, c->model->settings.precision = PLAN_BF16;
+    assert_null(known_of(t, c));
+    c->model->settings.precision = PLAN_F32;
     assert_non_null(known_of(t, c));
     c->model->plan.digest[0]++;
     assert_null(known_of(t, c));
     assert_int_equal(t->s->learned.count, 2);
+    still_close(t);
+}
+
+/* What a worker uses that packs its weights for itself says nothing of one that shares them. */
+static void packed_weights_are_learned_apart(void **state)
+{
+    (void)state;
+    struct test_still *t = still_open();
+    struct child *c = still_worker(t, 7);
+    struct model *m = c->model;
+    m->plan.packed_bytes[PLAN_F32] = 80 * MiB;
+    assert_use(t, c, 90 * MiB, 90 * MiB);
+    assert_int_equal(ledger_claim_of(t->s, m, 1, 512).context_bytes, 90 * MiB);
+    m->preparation = PREPARATION_SHARED;
+    assert_null(known_of(t, c));
+    assert_int_equal(ledger_claim_of(t->s, m, 1, 512).context_bytes, 0);
+    c->lease.packed = true;
+    assert_use(t, c, 5 * MiB, 5 * MiB);
+    assert_int_equal(ledger_claim_of(t->s, m, 1, 512).context_bytes, 5 * MiB);
+    m->preparation = PREPARATION_FAILED;
+    assert_int_equal(known_of(t, c)->context_bytes, 90 * MiB);
     still_close(t);
 }
 
@@ -277,8 +300,10 @@ static void figures_of_an_earlier_life_are_looked_at(void **state)
     supervisor_learn(t->s, &row);
     row.slots = 1, row.load_ms = -1;
     supervisor_learn(t->s, &row);
+    row.load_ms = 0, row.precision = PLAN_PRECISIONS;
+    supervisor_learn(t->s, &row);
     assert_int_equal(t->s->learned.count, 0);
-    row.load_ms = 0; /* no load was timed */
+    row.precision = PLAN_F32; /* and no load was timed */
     supervisor_learn(t->s, &row);
     assert_int_equal(known_of(t, c)->context_bytes, 9 * MiB);
     assert_int_equal(known_of(t, c)->load_ms, 0);
@@ -355,6 +380,7 @@ int main(void)
         cmocka_unit_test(a_use_is_learned_by_steps),
         cmocka_unit_test(a_load_is_learned_by_steps),
         cmocka_unit_test(a_row_is_for_one_way_of_loading_one_file),
+        cmocka_unit_test(packed_weights_are_learned_apart),
         cmocka_unit_test(figures_of_an_earlier_life_are_looked_at),
         cmocka_unit_test(the_oldest_row_makes_room),
         cmocka_unit_test(an_earlier_life_knows_how_long_a_load_takes),

@@ -3,36 +3,58 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/size.h"
 
-void lease_move(struct supervisor *s, struct child *c, enum lease_move why, uint64_t bytes)
+uint64_t ledger_shared_bytes(const struct model *m, bool packed)
 {
-    struct model *m = c->model;
+    uint64_t sum;
+    if (!packed)
+        return m->plan.weights_bytes;
+    return size_add(m->plan.weights_bytes, model_packed_bytes(m), &sum) ? sum : UINT64_MAX;
+}
+
+static void share_weights(struct supervisor *s, const struct lease *l)
+{
+    struct model *m = l->model;
+    const uint64_t bytes = ledger_shared_bytes(m, l->packed);
+    m->holders++;
+    if (bytes > m->weights_held) {
+        s->leased_bytes += bytes - m->weights_held;
+        m->weights_held = bytes;
+    }
+}
+
+static void leave_weights(struct supervisor *s, struct model *m)
+{
+    CHECK(m->holders > 0);
+    if (--m->holders > 0)
+        return;
+    CHECK(s->leased_bytes >= m->weights_held);
+    s->leased_bytes -= m->weights_held;
+    m->weights_held = 0;
+}
+
+void lease_move(struct supervisor *s, struct lease *l, enum lease_move why, uint64_t bytes)
+{
     switch (why) {
     case LEASE_GRANT:
-        m->holders++;
-        if (m->plan.weights_bytes > m->weights_held) {
-            s->leased_bytes += m->plan.weights_bytes - m->weights_held;
-            m->weights_held = m->plan.weights_bytes;
-        }
-        c->context_bytes = bytes;
+        if (l->model != NULL)
+            share_weights(s, l);
+        l->context_bytes = bytes;
         s->leased_bytes += bytes;
         break;
     case LEASE_MEASURED:
-        if (bytes > c->context_bytes) {
-            s->leased_bytes += bytes - c->context_bytes;
-            c->context_bytes = bytes;
+        if (bytes > l->context_bytes) {
+            s->leased_bytes += bytes - l->context_bytes;
+            l->context_bytes = bytes;
         }
         break;
     case LEASE_REAPED:
-        CHECK(m->holders > 0 && s->leased_bytes >= c->context_bytes);
-        s->leased_bytes -= c->context_bytes;
-        c->context_bytes = 0;
-        c->measured_bytes = 0;
-        if (--m->holders == 0) {
-            CHECK(s->leased_bytes >= m->weights_held);
-            s->leased_bytes -= m->weights_held;
-            m->weights_held = 0;
-        }
+        CHECK(s->leased_bytes >= l->context_bytes);
+        s->leased_bytes -= l->context_bytes;
+        l->context_bytes = 0;
+        if (l->model != NULL)
+            leave_weights(s, l->model);
         break;
     }
 }
@@ -40,9 +62,12 @@ void lease_move(struct supervisor *s, struct child *c, enum lease_move why, uint
 struct claim ledger_claim_of(const struct supervisor *s, const struct model *m, uint32_t slots,
                              uint32_t context)
 {
-    uint64_t weights = m->plan.weights_bytes;
+    const bool packed = prepare_shares(s, m);
+    const uint64_t weights = ledger_shared_bytes(m, packed);
     uint64_t planned = plan_context_bytes(&m->plan, context, slots, s->options.threads);
-    const struct learned *l = learned_find(s, &m->plan, context, slots);
+    if (!packed && !size_add(planned, model_packed_bytes(m), &planned))
+        planned = UINT64_MAX;
+    const struct learned *l = learned_find(s, m, context, slots);
     return (struct claim){
         .weights_bytes = weights > m->weights_held ? weights - m->weights_held : 0,
         .context_bytes = l != NULL && l->context_bytes > planned ? l->context_bytes : planned,
@@ -84,7 +109,7 @@ static uint64_t pinned_bytes(const struct model *m)
         const struct child *c = CONTAINER_OF(at, struct child, link);
         if (kept == 0 || !child_state_is_living(c->state))
             continue;
-        bytes += c->context_bytes;
+        bytes += c->lease.context_bytes;
         kept--;
         any = true;
     }
@@ -119,16 +144,16 @@ static size_t view_model(const struct supervisor *s, const struct model *m, stru
         if (child_state_is_living(c->state)) {
             living++;
             if (c->ready_ms == 0)
-                l->untouched_bytes += c->context_bytes;
+                l->untouched_bytes += c->lease.context_bytes;
         } else {
             leaving++;
-            l->leaving_bytes += c->context_bytes;
+            l->leaving_bytes += c->lease.context_bytes;
         }
         if (may_leave(s, c))
             out[count++] = (struct resident){ .id = c->id,
                                               .model = m->number,
                                               .weights_bytes = m->weights_held,
-                                              .context_bytes = c->context_bytes,
+                                              .context_bytes = c->lease.context_bytes,
                                               .last_used_ms = c->last_used_ms,
                                               .model_holders = m->holders,
                                               .may_leave = true };
@@ -152,6 +177,10 @@ void ledger_view(const struct supervisor *s, struct pool_view *out)
         .residents = mem_new(s->children.count + 1, sizeof *out->residents),
         .victims = mem_new(s->children.count + 1, sizeof *out->victims),
     };
+    /* What prepares is started like one that loads, and comes back by itself like one that leaves:
+     * nobody has to be pushed out for what it keeps from others. */
+    const uint64_t preparing_bytes = prepare_leased_bytes(s);
+    out->ledger.leaving_bytes = out->ledger.untouched_bytes = preparing_bytes;
     LIST_EACH(&s->models, at) {
         const struct model *m = CONTAINER_OF(at, struct model, link);
         if (m->holders == 0)

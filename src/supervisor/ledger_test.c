@@ -20,11 +20,52 @@ static void weights_are_leased_once(void **state)
     struct child *a = still_child(t, m, READY, 10), *b = still_child(t, m, READY, 20);
     assert_int_equal(s->leased_bytes, 330 * MiB);
     assert_int_equal(m->holders, 2);
-    lease_move(s, a, LEASE_REAPED, 0);
+    lease_move(s, &a->lease, LEASE_REAPED, 0);
     assert_int_equal(s->leased_bytes, 320 * MiB);
-    lease_move(s, b, LEASE_REAPED, 0);
+    lease_move(s, &b->lease, LEASE_REAPED, 0);
     assert_int_equal(s->leased_bytes, 0);
     assert_int_equal(m->weights_held, 0);
+    still_close(t);
+}
+
+/* Packed weights are leased like those of the files where they were prepared, else by each. */
+static void packed_weights_are_shared_or_not(void **state)
+{
+    (void)state;
+    struct test_still *t = still_open();
+    struct model *m = still_model(t, 300);
+    m->plan.packed_bytes[PLAN_BF16] = 100 * MiB;
+    assert_int_equal(ledger_claim(t->s, m).context_bytes, 0);
+    m->settings.precision = PLAN_BF16;
+    assert_int_equal(ledger_claim(t->s, m).weights_bytes, 300 * MiB);
+    assert_int_equal(ledger_claim(t->s, m).context_bytes, 100 * MiB);
+    t->s->options.cache = "/cache"; /* where a cold start would put them */
+    assert_int_equal(ledger_claim(t->s, m).weights_bytes, 400 * MiB);
+    assert_int_equal(ledger_claim(t->s, m).context_bytes, 0);
+    struct child *a = still_child(t, m, READY, 110);
+    assert_int_equal(ledger_claim(t->s, m).context_bytes, 100 * MiB); /* it lives without */
+    struct child *b = still_child(t, m, READY, 10);
+    lease_move(t->s, &b->lease, LEASE_REAPED, 0);
+    b->lease.packed = true;
+    m->preparation = PREPARATION_SHARED;
+    lease_move(t->s, &b->lease, LEASE_GRANT, 10 * MiB);
+    assert_int_equal(t->s->leased_bytes, (400 + 110 + 10) * MiB);
+    assert_int_equal(ledger_claim(t->s, m).weights_bytes + ledger_claim(t->s, m).context_bytes, 0);
+    lease_move(t->s, &b->lease, LEASE_REAPED, 0);
+    assert_int_equal(t->s->leased_bytes, (400 + 110) * MiB); /* with the last of both */
+    lease_move(t->s, &a->lease, LEASE_REAPED, 0);
+    assert_int_equal(t->s->leased_bytes, 0);
+    m->preparation = PREPARATION_FAILED;
+    a->state = b->state = DEAD;
+    m->prepare_again_ms = t->s->now_ms + 1;
+    assert_false(prepare_shares(t->s, m));
+    m->prepare_again_ms = t->s->now_ms;
+    assert_true(prepare_shares(t->s, m));
+    m->plan.packed_bytes[PLAN_BF16] = UINT64_MAX; /* as a hostile file may state it */
+    assert_true(ledger_claim(t->s, m).weights_bytes == UINT64_MAX);
+    t->s->options.cache = NULL;
+    m->plan.fixed_bytes = 1;
+    assert_true(ledger_claim(t->s, m).context_bytes == UINT64_MAX);
     still_close(t);
 }
 
@@ -51,15 +92,13 @@ static void a_measurement_only_raises(void **state)
     (void)state;
     struct test_still *t = still_open();
     struct child *c = still_child(t, still_model(t, 300), READY, 10);
-    lease_move(t->s, c, LEASE_MEASURED, 25 * MiB);
+    lease_move(t->s, &c->lease, LEASE_MEASURED, 25 * MiB);
     assert_int_equal(t->s->leased_bytes, 325 * MiB);
-    lease_move(t->s, c, LEASE_MEASURED, 5 * MiB);
-    assert_int_equal(c->context_bytes, 25 * MiB);
+    lease_move(t->s, &c->lease, LEASE_MEASURED, 5 * MiB);
+    assert_int_equal(c->lease.context_bytes, 25 * MiB);
     assert_int_equal(t->s->leased_bytes, 325 * MiB);
-    c->measured_bytes = 5 * MiB;
-    lease_move(t->s, c, LEASE_REAPED, 0);
-    assert_int_equal(c->context_bytes, 0);
-    assert_int_equal(c->measured_bytes, 0);
+    lease_move(t->s, &c->lease, LEASE_REAPED, 0);
+    assert_int_equal(c->lease.context_bytes, 0);
     still_close(t);
 }
 
@@ -127,7 +166,7 @@ static void the_view_has_the_pools_sums(void **state)
     still_child(t, pinned, PROCESSING, 32)->jobs_count = 1;
     const struct child *surplus = still_child(t, pinned, READY, 64);
     struct child *dead = still_child(t, pinned, DEAD, 0);
-    lease_move(t->s, dead, LEASE_REAPED, 0);
+    lease_move(t->s, &dead->lease, LEASE_REAPED, 0);
     t->s->withheld_bytes = 5;
     t->s->facts.available_bytes = 6;
     struct pool_view v;
@@ -244,6 +283,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(weights_are_leased_once),
+        cmocka_unit_test(packed_weights_are_shared_or_not),
         cmocka_unit_test(a_larger_plan_leases_the_difference),
         cmocka_unit_test(a_measurement_only_raises),
         cmocka_unit_test(a_claim_is_as_the_workers_that_live),

@@ -65,7 +65,7 @@ static void add_children(struct row *row, const struct model *m)
         const struct child *c = CONTAINER_OF(at, struct child, link);
         row->workers[c->state]++;
         row->gauges[GAUGE_RUNNING_JOBS] += (double)c->jobs_count;
-        row->gauges[GAUGE_LEASED_MODEL] += (double)c->context_bytes;
+        row->gauges[GAUGE_LEASED_MODEL] += (double)c->lease.context_bytes;
         row->gauges[GAUGE_MEASURED] += (double)c->measured_bytes;
     }
 }

@@ -43,6 +43,11 @@ uint32_t model_living(const struct model *m)
     return living;
 }
 
+uint64_t model_packed_bytes(const struct model *m)
+{
+    return m->plan.packed_bytes[m->settings.precision];
+}
+
 uint32_t model_least(const struct model *m)
 {
     if (m->gone)
@@ -179,11 +184,9 @@ void model_load_failed(struct supervisor *s, struct model *m, const struct weir_
     model_touch(s, m);
 }
 
-/* The first crash while loading is worth another try at once; the second is the model's answer. */
-void model_crashed_loading(struct supervisor *s, struct model *m, const char *what)
+/* The first load that was lost is worth another try at once; the second is the model's answer. */
+static void try_once_more(struct supervisor *s, struct model *m)
 {
-    weir_fail(&m->problem, WEIR_LOAD_FAILED, "a worker of model '%s' died while loading: %.140s",
-              m->name, what);
     m->crashes++;
     const int64_t again_ms = s->now_ms + restart_delay(s, m);
     refill_after(m, again_ms);
@@ -196,6 +199,21 @@ void model_crashed_loading(struct supervisor *s, struct model *m, const char *wh
     }
     model_failure(s, m);
     model_touch(s, m);
+}
+
+void model_crashed_loading(struct supervisor *s, struct model *m, const char *what)
+{
+    weir_fail(&m->problem, WEIR_LOAD_FAILED, "a worker of model '%s' died while loading: %.140s",
+              m->name, what);
+    try_once_more(s, m);
+}
+
+void model_lost_preparation(struct supervisor *s, struct model *m, const struct weir_error *error)
+{
+    weir_fail(&m->problem, WEIR_LOAD_FAILED, "what was prepared for model '%s' is gone: %.140s",
+              m->name, error->text);
+    log_write(s->options.log, LOG_WARN, "model", "%s", m->problem.text);
+    try_once_more(s, m);
 }
 
 void model_crashed(struct supervisor *s, struct model *m, const char *what, bool counts)

@@ -8,6 +8,7 @@
 #include "base/list.h"
 #include "base/timer.h"
 #include "supervisor/breaker.h"
+#include "supervisor/prepare.h"
 #include "supervisor/queue.h"
 #include "supervisor/supervisor.h"
 #include "wire/plan.h"
@@ -33,6 +34,8 @@ struct model {
     struct link children;  /* dead ones stay GRAVE_MS */
     uint32_t holders;      /* children that hold the weights lease: all that were not reaped */
     uint64_t weights_held; /* the weights lease, while there are holders */
+    enum preparation preparation;
+    int64_t prepared_ms, prepare_again_ms;   /* when that ended; not before, after a failure */
     uint32_t granted_slots, granted_context; /* to each of its living workers */
     struct breaker breaker;
     uint64_t spawned;
@@ -61,6 +64,7 @@ struct model {
 };
 
 uint32_t model_living(const struct model *m);
+uint64_t model_packed_bytes(const struct model *m); /* in the precision of its settings */
 /* Once it was inspected; false with WEIR_INVALID. */
 bool model_can(const struct model *m, enum weir_capability capability, struct weir_error *err);
 uint32_t model_least(const struct model *m); /* workers that stay, however long nobody asks */
@@ -73,6 +77,8 @@ void model_skip_preload(struct supervisor *s, struct model *m);
 bool model_has_jobs(const struct model *m); /* waiting or running */
 void model_load_failed(struct supervisor *s, struct model *m, const struct weir_error *error);
 void model_crashed_loading(struct supervisor *s, struct model *m, const char *what);
+/* What was prepared for it was gone when a worker came to map it. */
+void model_lost_preparation(struct supervisor *s, struct model *m, const struct weir_error *error);
 void model_crashed(struct supervisor *s, struct model *m, const char *what, bool counts);
 bool model_in_backoff(const struct supervisor *s, const struct model *m, struct weir_error *err);
 void model_failure(struct supervisor *s, struct model *m); /* one more for the breaker */

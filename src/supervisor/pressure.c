@@ -57,7 +57,7 @@ static void take_use(struct supervisor *s, struct child *c, uint64_t private_byt
 {
     uint64_t more = private_bytes > c->bare_bytes ? private_bytes - c->bare_bytes : 0;
     c->measured_bytes = more > BARE_GROWTH_BYTES ? more : 0;
-    lease_move(s, c, LEASE_MEASURED, c->measured_bytes);
+    lease_move(s, &c->lease, LEASE_MEASURED, c->measured_bytes);
     learned_use(s, c);
 }
 

@@ -73,11 +73,11 @@ static void a_use_is_what_is_beyond_the_bare_process(void **state)
     f->private_bytes++;
     memory_read(f->t->s);
     assert_int_equal(f->child->measured_bytes, MiB + 1);
-    assert_int_equal(f->child->context_bytes, MiB + 1);
+    assert_int_equal(f->child->lease.context_bytes, MiB + 1);
     f->private_bytes = 4 * MiB;
     memory_read(f->t->s);
     assert_int_equal(f->child->measured_bytes, 0);
-    assert_int_equal(f->child->context_bytes, MiB + 1);
+    assert_int_equal(f->child->lease.context_bytes, MiB + 1);
     figures_close(f);
 }
 
@@ -173,7 +173,7 @@ static void a_surplus_is_news(void **state)
     (void)state;
     struct figures *f = figures_open();
     struct supervisor *s = f->t->s;
-    lease_move(s, f->child, LEASE_MEASURED, GiB - 100 * MiB);
+    lease_move(s, &f->child->lease, LEASE_MEASURED, GiB - 100 * MiB);
     s->dirty = false;
     memory_read(s);
     assert_false(s->dirty);

@@ -80,6 +80,9 @@ static enum weir_code check_values(const struct model_settings *settings, struct
     if (settings->priority >= PRIORITIES)
         return weir_fail(err, WEIR_INVALID, "model '%s': priority is %u, the lowest is %u",
                          settings->name, settings->priority, PRIORITIES - 1);
+    if (settings->precision >= PLAN_PRECISIONS)
+        return weir_fail(err, WEIR_INVALID, "model '%s': there is no precision %u", settings->name,
+                         settings->precision);
     if (settings->capabilities >> WEIR_CAPABILITY_COUNT != 0)
         return weir_fail(err, WEIR_INVALID, "model '%s': there is no such capability",
                          settings->name);
@@ -192,7 +195,7 @@ static bool same_worker(const struct model *m, const struct model_settings *b)
     const struct model_settings *a = &m->settings;
     return strcmp(m->path, b->path) == 0 && a->program == b->program &&
            m->context_asked == b->context && a->slots == b->slots &&
-           a->capabilities == b->capabilities;
+           a->capabilities == b->capabilities && a->precision == b->precision;
 }
 
 static bool same_rest(const struct model *m, const struct model_settings *b)
@@ -274,6 +277,7 @@ enum weir_code supervisor_unload(struct supervisor *s, const char *name, struct 
     m->second_due = m->preload_due = false;
     m->refill_at_ms = INT64_MAX; /* min_workers counts again from the next request on */
     m->unload_told = true;
+    prepare_stop(s, m, "unload");
     model_touch(s, m); /* it may stand in the queue for memory without a worker */
     LIST_EACH(&m->children, at) {
         struct child *c = CONTAINER_OF(at, struct child, link);
@@ -308,6 +312,8 @@ void registry_settle(struct supervisor *s, struct model *m)
         m->unload_told = false;
         event_emit(s, &(struct pool_event){ .kind = "unloaded", .model = m->name });
     }
+    if (m->gone && m->queue.jobs == 0)
+        prepare_stop(s, m, m->gone_reason);
     if (!m->gone || m->holders > 0 || m->queue.jobs > 0)
         return;
     if (!m->end_told)

@@ -58,7 +58,7 @@ void request_expire(struct supervisor *s, struct request *r)
     struct job *j = r->job;
     struct weir_error error;
     int64_t waited = s->now_ms - r->accepted_ms;
-    if (j->child == NULL && link_is_on_list(&j->model->claim_link)) {
+    if (j->child == NULL && j->model->waiting_told) {
         struct claim need = ledger_claim(s, j->model);
         weir_fail(&error, WEIR_NO_MEMORY,
                   "no memory became free for model '%s' in %" PRId64 " ms: it needs %" PRIu64

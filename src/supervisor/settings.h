@@ -29,6 +29,8 @@ struct pool_event {
 struct learned {
     uint8_t digest[32]; /* of the plan */
     uint32_t context, slots, threads;
+    uint32_t precision;     /* enum plan_precision */
+    bool prepared;          /* its packed weights were shared, and no use of its own */
     uint64_t context_bytes; /* the largest private use measured */
     int64_t load_ms;        /* of the last load */
 };
@@ -37,7 +39,8 @@ struct supervisor_options {
     struct limits limits;
     uint64_t memory_bytes; /* asked budget, 0: derived */
     uint32_t memory_percent;
-    uint32_t threads; /* of all workers together, at least 1 */
+    uint32_t threads;  /* of all workers together, at least 1 */
+    const char *cache; /* folder for packed weights, copied; NULL: each worker packs for itself */
     const struct log *log;
     void (*on_event)(void *context, const struct pool_event *event);
     void *event_context;
@@ -56,6 +59,7 @@ struct model_settings {
     int64_t idle_ms, idle_label_ms;
     uint32_t slots;             /* 0: the plan's */
     uint32_t context;           /* 0: the model's own limit */
+    uint32_t precision;         /* of its matrix products, enum plan_precision */
     const char *const *aliases; /* other names for it */
     size_t aliases_count;
     uint32_t capabilities; /* a bit each, to narrow what its files can; 0: all */

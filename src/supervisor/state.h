@@ -13,6 +13,7 @@
 #include "supervisor/learned.h"
 #include "supervisor/ledger.h"
 #include "supervisor/model.h"
+#include "supervisor/prepare.h"
 #include "supervisor/pressure.h"
 #include "supervisor/queue.h"
 #include "supervisor/registry.h"
@@ -41,6 +42,7 @@ struct supervisor {
     struct timer_heap request_timers, child_timers, model_timers;
     struct timer memory_timer; /* in model_timers */
     struct inspector inspectors[WORKER_PROGRAM_COUNT];
+    struct preparer preparers[WORKER_PROGRAM_COUNT];
     struct quarantine_row quarantine[QUARANTINE_ROWS];
     size_t quarantine_next;
     int64_t quarantine_until_ms; /* of the last row to go */

@@ -35,13 +35,19 @@ static void write_worker(const struct supervisor *s, struct jsonw *out, const st
     jsonw_key(out, "id"), jsonw_u64(out, c->id);
     jsonw_key(out, "pid"), jsonw_i64(out, c->pid);
     jsonw_key(out, "state"), jsonw_text(out, child_state_name(c->state));
-    jsonw_key(out, "leased"), jsonw_u64(out, c->context_bytes);
+    jsonw_key(out, "leased"), jsonw_u64(out, c->lease.context_bytes);
     jsonw_key(out, "measured"), jsonw_u64(out, c->measured_bytes);
     jsonw_key(out, "slots"), jsonw_u64(out, c->slots);
     jsonw_key(out, "context"), jsonw_u64(out, c->context);
     jsonw_key(out, "jobs"), jsonw_u64(out, c->jobs_count);
     jsonw_key(out, "idle_ms"), jsonw_i64(out, quiet ? s->now_ms - c->last_used_ms : 0);
     jsonw_end(out);
+}
+
+static void write_packing(struct jsonw *out, const struct model *m)
+{
+    jsonw_key(out, "precision"), jsonw_text(out, plan_precision_name(m->settings.precision));
+    jsonw_key(out, "packed"), jsonw_u64(out, model_packed_bytes(m));
 }
 
 static void write_model(struct supervisor *s, struct jsonw *out, const struct model *m)
@@ -69,6 +75,8 @@ static void write_model(struct supervisor *s, struct jsonw *out, const struct mo
     jsonw_key(out, "weights_leased"), jsonw_u64(out, m->weights_held);
     jsonw_key(out, "slots"), jsonw_u64(out, m->holders > 0 ? m->granted_slots : 0);
     jsonw_key(out, "context"), jsonw_u64(out, m->holders > 0 ? m->granted_context : 0);
+    write_packing(out, m);
+    jsonw_key(out, "preparation"), jsonw_text(out, preparation_name(m->preparation));
     jsonw_key(out, "workers");
     jsonw_array(out);
     LIST_EACH(&m->children, at)
@@ -92,6 +100,7 @@ void supervisor_status(struct supervisor *s, struct jsonw *out)
     jsonw_key(out, "measured"), jsonw_u64(out, measured);
     jsonw_key(out, "pressure");
     jsonw_text(out, pressure_name(memory_pressure(s)));
+    jsonw_key(out, "preparing"), jsonw_u64(out, prepare_leased_bytes(s));
     jsonw_end(out);
     jsonw_key(out, "draining"), jsonw_bool(out, s->draining);
     jsonw_key(out, "models");
@@ -113,6 +122,9 @@ static void write_entry(struct jsonw *out, const struct model *m)
     jsonw_key(out, "architecture"), jsonw_text(out, m->plan.architecture);
     jsonw_key(out, "tokens_max"), jsonw_u64(out, m->plan.tokens_max);
     jsonw_key(out, "dim"), jsonw_u64(out, m->plan.dim);
+    jsonw_key(out, "weights"), jsonw_u64(out, m->plan.weights_bytes);
+    write_packing(out, m);
+    jsonw_key(out, "flops_per_token"), jsonw_u64(out, m->plan.flops_per_token);
     jsonw_end(out);
 }
 

@@ -52,8 +52,11 @@ static void assert_text(struct test_pool *t, write_text *write, const char *expe
     buffer_finish(&text);
 }
 
-#define CAPABILITIES "['text_embedding','text_to_text']"
-#define NAMED        "'models':[{'name':'org/m@r1','aliases':['m','other'],'capabilities':"
+#define CAPABILITIES  "['text_embedding','text_to_text']"
+#define NONE_PREPARES "'preparing':0},"
+#define PACKING       "'precision':'f32','packed':0,'preparation':'none',"
+#define UNPACKED      "'weights':0,'precision':'f32','packed':0,'flops_per_token':0"
+#define NAMED         "'models':[{'name':'org/m@r1','aliases':['m','other'],'capabilities':"
 
 /* The one model of the pool: 100 bytes of weights, 10 bytes of context and 4 more a slot. */
 static struct test_pool *open_with_model(struct test_model **out)
@@ -89,41 +92,43 @@ static void a_model_is_shown_in_every_phase(void **state)
     (void)state;
     struct test_model *m;
     struct test_pool *t = open_with_model(&m);
-    assert_text(t, supervisor_status,
-                "{'memory':{'budget':1048576000,'leased':0,'measured':0,'pressure':'Low'},"
-                "'draining':false," NAMED "[],'revision':'r1','pinned':false,'draining':false,"
-                "'queue':0,'predicted_wait_ms':0,'oldest_ms':0,'breaker':'closed','problem':null,"
-                "'spawned':0,'weights_leased':0,'slots':0,'context':0,'workers':[]}]}");
+    assert_text(
+        t, supervisor_status,
+        "{'memory':{'budget':1048576000,'leased':0,'measured':0,'pressure':'Low'," NONE_PREPARES
+        "'draining':false," NAMED "[],'revision':'r1','pinned':false,'draining':false,"
+        "'queue':0,'predicted_wait_ms':0,'oldest_ms':0,'breaker':'closed','problem':null,"
+        "'spawned':0,'weights_leased':0,'slots':0,'context':0," PACKING "'workers':[]}]}");
     test_run_until(t, SECOND);
     test_submit(t, "m", "e", 0);
     test_run_until(t, SECOND + 110);
-    assert_text(t, supervisor_status,
-                "{'memory':{'budget':1048576000,'leased':118,'measured':0,'pressure':'Low'},"
-                "'draining':false," NAMED CAPABILITIES
-                ",'revision':'r1','pinned':false,'draining':false,"
-                "'queue':1,'predicted_wait_ms':0,'oldest_ms':110,'breaker':'closed','problem':null,"
-                "'spawned':1,'weights_leased':100,'slots':2,'context':256,"
-                "'workers':[{'id':2,'pid':2,'state':'Loading','leased':18,'measured':0,"
-                "'slots':2,'context':256,'jobs':0,'idle_ms':0}]}]}");
+    assert_text(
+        t, supervisor_status,
+        "{'memory':{'budget':1048576000,'leased':118,'measured':0,'pressure':'Low'," NONE_PREPARES
+        "'draining':false," NAMED CAPABILITIES ",'revision':'r1','pinned':false,'draining':false,"
+        "'queue':1,'predicted_wait_ms':0,'oldest_ms':110,'breaker':'closed','problem':null,"
+        "'spawned':1,'weights_leased':100,'slots':2,'context':256," PACKING
+        "'workers':[{'id':2,'pid':2,'state':'Loading','leased':18,'measured':0,"
+        "'slots':2,'context':256,'jobs':0,'idle_ms':0}]}]}");
     test_run_until(t, SECOND + 550);
     m->uses_bytes = 20 * MiB; /* read now, not when it is time to */
     assert_text(
         t, supervisor_status,
-        "{'memory':{'budget':1048576000,'leased':20971620,'measured':20971520,'pressure':'Low'},"
-        "'draining':false," NAMED CAPABILITIES ",'revision':'r1','pinned':false,'draining':false,"
+        "{'memory':{'budget':1048576000,'leased':20971620,'measured':20971520,"
+        "'pressure':'Low'," NONE_PREPARES "'draining':false," NAMED CAPABILITIES
+        ",'revision':'r1','pinned':false,'draining':false,"
         "'queue':0,'predicted_wait_ms':0,'oldest_ms':0,'breaker':'closed','problem':null,"
-        "'spawned':1,'weights_leased':100,'slots':2,'context':256,"
+        "'spawned':1,'weights_leased':100,'slots':2,'context':256," PACKING
         "'workers':[{'id':2,'pid':2,'state':'Processing','leased':20971520,'measured':20971520,"
         "'slots':2,'context':256,'jobs':1,'idle_ms':0}]}]}");
     test_run_until(t, 5 * SECOND);
-    assert_text(
-        t, supervisor_status,
-        "{'memory':{'budget':1048576000,'leased':20971620,'measured':20971520,'pressure':'Low'},"
-        "'draining':false," NAMED CAPABILITIES ",'revision':'r1','pinned':false,'draining':false,"
-        "'queue':0,'predicted_wait_ms':0,'oldest_ms':0,'breaker':'closed','problem':null,"
-        "'spawned':1,'weights_leased':100,'slots':2,'context':256,"
-        "'workers':[{'id':2,'pid':2,'state':'Ready','leased':20971520,'measured':20971520,"
-        "'slots':2,'context':256,'jobs':0,'idle_ms':3390}]}]}");
+    assert_text(t, supervisor_status,
+                "{'memory':{'budget':1048576000,'leased':20971620,'measured':20971520,"
+                "'pressure':'Low'," NONE_PREPARES "'draining':false," NAMED CAPABILITIES
+                ",'revision':'r1','pinned':false,'draining':false,"
+                "'queue':0,'predicted_wait_ms':0,'oldest_ms':0,'breaker':'closed','problem':null,"
+                "'spawned':1,'weights_leased':100,'slots':2,'context':256," PACKING
+                "'workers':[{'id':2,'pid':2,'state':'Ready','leased':20971520,'measured':20971520,"
+                "'slots':2,'context':256,'jobs':0,'idle_ms':3390}]}]}");
     test_submit(t, "m", "r", 0);
     test_run_until(t, 6 * SECOND);
     assert_int_equal(supervisor_pin(t->supervisor, "m", true, NULL), WEIR_OK);
@@ -133,10 +138,10 @@ static void a_model_is_shown_in_every_phase(void **state)
     assert_text(
         t, supervisor_status,
         "{'memory':{'budget':1048576000,'leased':20971620,'measured':20971520,"
-        "'pressure':'Critical'},'draining':true," NAMED CAPABILITIES
+        "'pressure':'Critical'," NONE_PREPARES "'draining':true," NAMED CAPABILITIES
         ",'revision':'r1','pinned':true,'draining':true,"
         "'queue':0,'predicted_wait_ms':0,'oldest_ms':0,'breaker':'closed','problem':null,"
-        "'spawned':1,'weights_leased':100,'slots':2,'context':256,"
+        "'spawned':1,'weights_leased':100,'slots':2,'context':256," PACKING
         "'workers':[{'id':2,'pid':2,'state':'Processing','leased':20971520,'measured':20971520,"
         "'slots':2,'context':256,'jobs':1,'idle_ms':0}]}]}");
     test_close(t);
@@ -150,18 +155,21 @@ static void a_model_is_listed_with_what_was_found(void **state)
     const struct model_settings failing = {
         .name = "bad", .path = "bad", .max_workers = 1, .idle_ms = SECOND, .priority = 2
     };
-    assert_text(t, all_models,
-                "{" NAMED
-                "[],'problem':null,'inspected':false,'architecture':'','tokens_max':0,'dim':0}]}");
+    assert_text(
+        t, all_models,
+        "{" NAMED
+        "[],'problem':null,'inspected':false,'architecture':'','tokens_max':0,'dim':0," UNPACKED
+        "}]}");
     t->world.models[1].name = "bad";
     t->world.models[1].kills_inspector = true;
     assert_int_equal(supervisor_register(t->supervisor, &failing, NULL), WEIR_OK);
     test_run_until(t, SECOND);
     assert_text(t, all_models,
                 "{" NAMED CAPABILITIES ",'problem':null,'inspected':true,'architecture':'fake',"
-                "'tokens_max':500,'dim':32},{'name':'bad','aliases':[],'capabilities':[],"
+                "'tokens_max':500,'dim':32,'weights':100,'precision':'f32','packed':0,"
+                "'flops_per_token':0},{'name':'bad','aliases':[],'capabilities':[],"
                 "'problem':''bad' could not be inspected: exit status 0','inspected':true,"
-                "'architecture':'','tokens_max':0,'dim':0}]}");
+                "'architecture':'','tokens_max':0,'dim':0," UNPACKED "}]}");
     assert_text(t, inspection, "{'models':2,'inspected':2,'first':null}");
     test_submit(t, "m", "r", 0); /* it serves its last request, but is not to be had any more */
     assert_int_equal(supervisor_unregister(t->supervisor, "m", NULL), WEIR_OK);
@@ -169,11 +177,11 @@ static void a_model_is_listed_with_what_was_found(void **state)
     assert_text(t, all_models,
                 "{'models':[{'name':'bad','aliases':[],'capabilities':[],"
                 "'problem':''bad' could not be inspected: exit status 0','inspected':true,"
-                "'architecture':'','tokens_max':0,'dim':0}]}");
+                "'architecture':'','tokens_max':0,'dim':0," UNPACKED "}]}");
     assert_text(t, model_bad,
                 "{'models':[{'name':'bad','aliases':[],'capabilities':[],"
                 "'problem':''bad' could not be inspected: exit status 0','inspected':true,"
-                "'architecture':'','tokens_max':0,'dim':0}]}");
+                "'architecture':'','tokens_max':0,'dim':0," UNPACKED "}]}");
     assert_text(t, model_that_is_none, "{'models':[]}");
     test_close(t);
 }

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #define ROUNDS_MAX   8  /* a caller that submits from on_end has the rest in the next turn */
 #define NAMES_A_TURN 64 /* looked at by the checks of a checked build */
@@ -34,6 +35,8 @@ struct supervisor *supervisor_create(const struct supervisor_options *options,
 {
     struct supervisor *s = mem_new(1, sizeof *s);
     s->options = *options;
+    if (options->cache != NULL)
+        s->options.cache = mem_copy_text(options->cache, strlen(options->cache));
     s->world = world;
     s->now_ms = now_ms;
     s->jitter = (uint64_t)now_ms;
@@ -83,6 +86,7 @@ void supervisor_destroy(struct supervisor *s)
     timer_heap_finish(&s->request_timers);
     timer_heap_finish(&s->child_timers);
     timer_heap_finish(&s->model_timers);
+    mem_free((char *)s->options.cache);
     mem_free(s);
 }
 
@@ -96,10 +100,12 @@ void supervisor_on_frame(struct supervisor *s, uint32_t id, const struct frame *
 {
     uint64_t key = id;
     struct child *c = map_get(&s->children, map_id(&key));
-    if (c != NULL)
+    if (c != NULL) {
         child_on_frame(s, c, f);
-    else
-        inspect_on_frame(s, id, f);
+        return;
+    }
+    inspect_on_frame(s, id, f);
+    prepare_on_frame(s, id, f);
 }
 
 void supervisor_on_lost(struct supervisor *s, uint32_t id, const char *reason)
@@ -108,6 +114,7 @@ void supervisor_on_lost(struct supervisor *s, uint32_t id, const char *reason)
     struct child *c = map_get(&s->children, map_id(&key));
     if (c == NULL) {
         inspect_on_gone(s, id, false, reason);
+        prepare_on_gone(s, id, false, reason);
         return;
     }
     /* A worker that was told to leave closes its channel first: that is no loss. */
@@ -122,6 +129,7 @@ void supervisor_on_exit(struct supervisor *s, uint32_t id, const char *status,
     struct child *c = map_get(&s->children, map_id(&key));
     if (c == NULL) {
         inspect_on_gone(s, id, true, status);
+        prepare_on_gone(s, id, true, status);
         return;
     }
     if (c->exited || c->state == DEAD)
@@ -253,6 +261,7 @@ static void pass(struct supervisor *s)
     settle_children(s);
     wake_models(s);
     inspect_turn(s);
+    prepare_turn(s);
     decide(s);
     turn_press(s);
     turn_admit(s);
@@ -309,7 +318,7 @@ int64_t supervisor_turn(struct supervisor *s, int64_t now_ms)
     s->dirty = false;
     int64_t next = timer_next(&s->request_timers);
     int64_t others[] = { timer_next(&s->child_timers), timer_next(&s->model_timers),
-                         inspect_wake(s),
+                         inspect_wake(s), prepare_wake(s),
                          s->draining && s->now_ms < s->drain_until_ms ? s->drain_until_ms
                                                                       : TIMER_NEVER };
     for (size_t i = 0; i < ARRAY_COUNT(others); i++)

@@ -6,6 +6,7 @@
 #ifndef SUPERVISOR_TEST_ORDERS_H
 #define SUPERVISOR_TEST_ORDERS_H
 
+#include "supervisor/test_helper.h"
 #include "supervisor/test_world.h"
 #include "wire/message.h"
 
@@ -22,6 +23,10 @@ static inline enum weir_code test_spawn(void *context, enum spawn_kind kind, uin
     }
     if (kind == SPAWN_WORK && w->no_workers > 0) {
         w->no_workers--;
+        return weir_fail(err, WEIR_LOAD_FAILED, "no such program");
+    }
+    if (kind == SPAWN_PREPARE && w->no_preparers > 0) {
+        w->no_preparers--;
         return weir_fail(err, WEIR_LOAD_FAILED, "no such program");
     }
     CHECK(id < TEST_PROCESSES && !w->processes[id].alive);
@@ -46,12 +51,12 @@ static inline void test_send(void *context, uint32_t id, enum frame_type type, u
     struct test_process *p = &w->processes[id];
     const struct frame f = { .body = (const uint8_t *)body.data, .length = (uint32_t)body.len };
     struct test_job *slot = p->jobs;
-    const bool has_number =
-        type == FRAME_RUN || type == FRAME_CANCEL || type == FRAME_CREDIT || type == FRAME_INSPECT;
     w->orders++;
-    CHECK(p->alive && (job != 0) == has_number);
+    CHECK(p->alive);
     if (type == FRAME_LOAD) {
         CHECK(message_load_read(&f, &p->load, NULL));
+        p->has_cache = str_eq(p->load.cache, STR(TEST_CACHE));
+        CHECK(p->has_cache || p->load.cache.len == 0);
         p->load_ms = w->now_ms + w->load_ms;
     }
     if (type == FRAME_CREDIT) {
@@ -60,14 +65,9 @@ static inline void test_send(void *context, uint32_t id, enum frame_type type, u
         w->credit_events += m.events;
         w->credit_bytes += m.bytes;
     }
-    if (type == FRAME_INSPECT) {
-        struct message_inspect m;
-        CHECK(message_inspect_read(&f, &m, NULL));
-        p->model = test_model(w, m.path);
-        p->model->inspections++;
-        p->asked = job;
-        p->load_ms = w->now_ms + w->inspect_ms;
-    }
+    const bool asked = test_take_question(w, p, type, job, &f);
+    const bool is_about_one = type == FRAME_RUN || type == FRAME_CANCEL || type == FRAME_CREDIT;
+    CHECK((job != 0) == (asked || is_about_one));
     if (type == FRAME_RUN) {
         CHECK(p->loaded && payload.len > 0);
         while (slot->job != 0)
@@ -137,6 +137,12 @@ static inline void test_memory(void *context, struct memory_facts *facts)
 static inline int64_t test_pid(void *context, uint32_t id)
 {
     return ((struct test_world *)context)->processes[id].alive ? id : 0;
+}
+
+static inline struct world test_world_of(struct test_world *w)
+{
+    return (struct world){ w,          test_spawn, test_send,   test_kill,
+                           test_share, test_ticks, test_memory, test_pid };
 }
 
 #endif

@@ -40,21 +40,22 @@ static inline struct test_pool *test_open(uint64_t memory, const struct limits *
 {
     struct test_pool *t = mem_new(1, sizeof *t);
     struct test_world *w = &t->world;
-    t->priority = 2;
     *w = (struct test_world){ .total_bytes = 64 * GiB,
                               .available_bytes = 60 * GiB,
                               .load_ms = 500,
                               .job_ms = 100,
-                              .inspect_ms = 1 };
-    w->world = (struct world){ w,          test_spawn, test_send,   test_kill,
-                               test_share, test_ticks, test_memory, test_pid };
+                              .inspect_ms = 1,
+                              .prepare_ms = 200 };
+    w->world = test_world_of(w);
     const struct supervisor_options options = { .limits = limits != NULL ? *limits : limits_default,
                                                 .memory_bytes = memory * MiB,
                                                 .threads = 1,
+                                                .cache = TEST_CACHE,
                                                 .on_event = test_on_event,
                                                 .event_context = t,
                                                 .on_learned = test_on_learned,
                                                 .learned_context = &t->heard };
+    t->priority = 2;
     t->supervisor = w->supervisor = supervisor_create(&options, &w->world, 0);
     return t;
 }
@@ -114,8 +115,7 @@ static inline struct test_request *test_submit(struct test_pool *t, const char *
     CHECK(t->count <= ARRAY_COUNT(t->requests));
     struct submission s = t->next;
     s.model = model;
-    s.operation = WEIR_EMBED;
-    s.priority = t->priority;
+    s.operation = WEIR_EMBED, s.priority = t->priority;
     s.own_credit = payload[0] == STALLS;
     s.deadline_ms = deadline_ms;
     s.payload = (uint8_t *)mem_copy_text(payload, strlen(payload));

@@ -3,21 +3,10 @@
 #ifndef SUPERVISOR_TEST_PROCESS_H
 #define SUPERVISOR_TEST_PROCESS_H
 
+#include "supervisor/test_helper.h"
 #include "supervisor/test_world.h"
 #include "wire/build_id.h"
 #include "wire/message.h"
-
-static inline void test_emit(struct test_world *w, uint32_t id, enum frame_type type, uint64_t job,
-                             struct buffer *body)
-{
-    supervisor_clock(w->supervisor, w->now_ms);
-    const struct frame f = {
-        .type = (uint8_t)type, .job = job, .body = body->data, .length = (uint32_t)body->len
-    };
-    supervisor_on_frame(w->supervisor, id, &f);
-    buffer_finish(body);
-    buffer_init(body, FRAME_BODY_MAX);
-}
 
 /* When process `id` has something to say or do. */
 static inline int64_t test_due(const struct test_world *w, uint32_t id)
@@ -36,13 +25,6 @@ static inline int64_t test_due(const struct test_world *w, uint32_t id)
     return due > w->now_ms ? due : w->now_ms;
 }
 
-static inline void test_exit(struct test_world *w, uint32_t id)
-{
-    w->processes[id].alive = false;
-    supervisor_clock(w->supervisor, w->now_ms);
-    supervisor_on_exit(w->supervisor, id, "exit status 0", NULL);
-}
-
 static inline void test_say_hello(struct test_world *w, uint32_t id)
 {
     struct test_process *p = &w->processes[id];
@@ -51,7 +33,7 @@ static inline void test_say_hello(struct test_world *w, uint32_t id)
     p->hello_ms = TEST_NEVER;
     message_hello_write(&body, &(struct message_hello){ WIRE_VERSION, str_of(build_id) });
     test_emit(w, id, FRAME_HELLO, 0, &body);
-    if (p->kind == SPAWN_INSPECT)
+    if (p->kind != SPAWN_WORK)
         return;
     struct plan plan = p->model->plan;
     plan.fixed_bytes += p->model->states_more ? 1 : 0;
@@ -59,24 +41,20 @@ static inline void test_say_hello(struct test_world *w, uint32_t id)
     test_emit(w, id, FRAME_PLAN, 0, &body);
 }
 
-/* The end of a load, or of an inspection. */
+/* The end of a load. */
 static inline void test_finish_load(struct test_world *w, uint32_t id)
 {
     struct test_process *p = &w->processes[id];
-    const struct weir_error failure = { .code = WEIR_LOAD_FAILED, .text = "a file is missing" };
+    struct weir_error failure = { .code = WEIR_LOAD_FAILED, .text = "a file is missing" };
+    const bool gone = test_finds_it_gone(p);
     struct buffer body;
     buffer_init(&body, FRAME_BODY_MAX);
     p->load_ms = TEST_NEVER;
-    if (p->kind == SPAWN_INSPECT ? p->model->kills_inspector : p->model->dies_loading) {
+    if (gone)
+        weir_fail(&failure, WEIR_UNAVAILABLE, "no such file");
+    if (p->model->dies_loading) {
         test_exit(w, id);
-    } else if (p->kind == SPAWN_INSPECT) {
-        struct message_inspected m = {
-            .error = {.code = WEIR_OK, .index = -1}
-        };
-        m.plan = p->model->plan;
-        message_inspected_write(&body, &m);
-        test_emit(w, id, FRAME_INSPECTED, p->asked, &body);
-    } else if (p->model->fails) {
+    } else if (p->model->fails || gone) {
         message_failed_write(&body, &failure);
         test_emit(w, id, FRAME_FAILED, 0, &body);
         if (p->model->exits_at_once) {
@@ -134,7 +112,7 @@ static inline void test_act(struct test_world *w, uint32_t id)
     } else if (p->hello_ms <= w->now_ms) {
         test_say_hello(w, id);
     } else if (p->load_ms <= w->now_ms) {
-        test_finish_load(w, id);
+        (p->kind == SPAWN_WORK ? test_finish_load : test_finish_question)(w, id);
     } else if (p->pong != 0 && !w->is_deaf) {
         message_ping_write(&body, p->pong);
         p->pong = 0;

@@ -69,7 +69,8 @@ static inline struct child *still_child(struct test_still *t, struct model *m,
     list_init(&c->jobs);
     list_push_back(&m->children, &c->link);
     map_put(&t->s->children, map_id(&c->key), c);
-    lease_move(t->s, c, LEASE_GRANT, context * MiB);
+    c->lease.model = m;
+    lease_move(t->s, &c->lease, LEASE_GRANT, context * MiB);
     return c;
 }
 

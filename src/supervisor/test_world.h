@@ -24,6 +24,7 @@ enum test_payload {
 };
 
 #define TEST_NEVER     INT64_MAX
+#define TEST_CACHE     "/cache"
 #define TEST_PROCESSES 128
 
 struct test_job {
@@ -35,12 +36,13 @@ struct test_job {
 
 struct test_process {
     enum spawn_kind kind;
-    struct test_model *model; /* NULL: an inspector */
+    struct test_model *model; /* NULL: an inspector or preparer that was not asked yet */
     char title[80];
     bool alive, loaded;
     int64_t hello_ms, load_ms, exit_ms; /* when it will, or TEST_NEVER */
     uint64_t asked, pong;               /* what it has to answer, or 0 */
-    struct message_load load;           /* what it was told */
+    struct message_load load;           /* what it was told; its strings are gone */
+    bool has_cache;                     /* and whether that named the cache */
     uint32_t runs, threads;             /* jobs given to it; its share of the cores */
     struct test_job jobs[64];
 };
@@ -52,7 +54,9 @@ struct test_model {
     bool states_more;          /* than its inspection */
     bool dies_loading;         /* each worker, when it should be loaded */
     bool kills_inspector;
-    uint32_t inspections;
+    uint32_t inspections, preparations;
+    const char *prepare_fails; /* and what the preparer says */
+    uint32_t gone;             /* so many workers do not find what was prepared */
     uint32_t spawns, runs;
     uint64_t uses_bytes; /* privately, once loaded */
     uint32_t faults_per_s;
@@ -63,13 +67,14 @@ struct test_world {
     struct supervisor *supervisor;
     int64_t now_ms;
     uint64_t total_bytes, available_bytes, ticks;
-    int64_t load_ms, job_ms, inspect_ms;
+    int64_t load_ms, job_ms, inspect_ms, prepare_ms;
     bool holds_exits, ticks_stand;
     bool is_deaf;           /* no process answers pings */
     bool is_stubborn;       /* none leaves but by SIGKILL */
     uint32_t no_inspectors; /* so many starts fail … */
     int no_inspector_errno; /* … with this errno */
     uint32_t no_workers;    /* likewise of workers, because there is no such program */
+    uint32_t no_preparers;  /* and of preparers */
     uint64_t credit_events, credit_bytes; /* given back to all processes */
     uint64_t orders;                      /* all that it was ever asked to do */
     uint32_t cancels, credits, pings, byes, terms, kills;
@@ -107,6 +112,25 @@ static inline uint32_t test_workers(const struct test_world *w, const struct tes
         count += p->alive && p->kind == SPAWN_WORK && p->model == m;
     }
     return count;
+}
+
+static inline void test_emit(struct test_world *w, uint32_t id, enum frame_type type, uint64_t job,
+                             struct buffer *body)
+{
+    supervisor_clock(w->supervisor, w->now_ms);
+    const struct frame f = {
+        .type = (uint8_t)type, .job = job, .body = body->data, .length = (uint32_t)body->len
+    };
+    supervisor_on_frame(w->supervisor, id, &f);
+    buffer_finish(body);
+    buffer_init(body, FRAME_BODY_MAX);
+}
+
+static inline void test_exit(struct test_world *w, uint32_t id)
+{
+    w->processes[id].alive = false;
+    supervisor_clock(w->supervisor, w->now_ms);
+    supervisor_on_exit(w->supervisor, id, "exit status 0", NULL);
 }
 
 #endif

@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum spawn_kind { SPAWN_WORK, SPAWN_INSPECT };
+enum spawn_kind { SPAWN_WORK, SPAWN_INSPECT, SPAWN_PREPARE };
 
 #define WORKER_PROGRAMS(X) X(CPU, "weir-worker") X(FAKE, "weir-worker-fake")
 
@@ -27,7 +27,7 @@ enum worker_program {
 struct spawn_spec {
     enum worker_program program;
     const char *title; /* the process title */
-    const char *path;  /* of the model; NULL for an inspector */
+    const char *path;  /* of the model; NULL for an inspector or a preparer */
 };
 
 enum world_signal { WORLD_TERM, WORLD_KILL };

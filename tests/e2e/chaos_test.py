@@ -28,7 +28,8 @@ PIXEL = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(32)).decode()
 REASONS = {404, 408, 422, 429, 499, 500, 502, 503, 504, 507}
 
 MODELS = {
-    "texts": "fake:text_embedding?slots=4&dim=16&step=5ms&script=yes&weights=512MiB",
+    "texts": "fake:text_embedding?slots=4&dim=16&step=5ms&script=yes&weights=512MiB"
+             "&packed=256MiB&prepare=200ms",
     "words": "fake:text_to_text?slots=4&step=5ms&script=yes&weights=2GiB&context=64MiB",
     "pictures": "fake:image_embedding?dim=16&step=10ms&weights=1GiB",
     "eyes": "fake:vision?slots=2&step=5ms&script=yes&weights=2GiB",
@@ -38,6 +39,8 @@ MODELS = {
     "slow": "fake:text_to_text?load=700ms&weights=4GiB",
     "vast": "fake:text_to_image?weights=40GiB",
 }
+
+HELPERS = ("weir:inspect", "weir:prepare")
 
 
 class Clients:
@@ -252,28 +255,23 @@ class Sampler:
         self.most = 0  # of the sample before: leased, or the budget where that was more
 
     def sample(self):
-        before = self.pids()
+        before = children_of(self.server.pid)
         status = self.server.status()
-        after = self.pids()
+        after = children_of(self.server.pid)
         memory = status["memory"]
         leased = sum(m["weights_leased"] + sum(w["leased"] for w in m["workers"])
                      for m in status["models"])
-        assert leased == memory["leased"], (leased, memory)
+        assert leased + memory["preparing"] == memory["leased"], (leased, memory)
         # Above the budget only where the budget fell below what is leased; then that may only fall too.
         assert memory["leased"] <= max(memory["budget"], self.most), (memory, self.most)
         self.most = max(memory["leased"], memory["budget"])
         known = {w["pid"] for m in status["models"] for w in m["workers"]
                  if w["state"] not in ("Dead",) and w["pid"] > 0}
-        assert before & after <= known | self.inspectors(), (before & after, known)
+        both = {pid for pid, title in after.items() if pid in before and title not in HELPERS}
+        assert both <= known, (both, known)
         alive = {pid for pid in known if (process_fields(pid) or GONE_STATES)[0] not in GONE_STATES}
-        assert not alive - (before | after), (known, before, after)
+        assert alive <= before.keys() | after.keys(), (known, before, after)
         self.samples += 1
-
-    def pids(self):
-        return set(children_of(self.server.pid))
-
-    def inspectors(self):
-        return {pid for pid, title in children_of(self.server.pid).items() if "inspect" in title}
 
 
 def counters(server, name):

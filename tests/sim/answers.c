@@ -65,7 +65,8 @@ static bool may_be_too_big(const struct world_sim *w, const struct sim_entry *e)
     size_t cursor = 0;
     for (const struct process *p; (p = map_next(&w->processes, &cursor)) != NULL;)
         if (p->entry != NULL && (p->entry->pinned || p->entry->model->min_workers > 0))
-            bytes += (p->needs_bytes + p->slack_bytes) + p->entry->model->plan.weights_bytes;
+            bytes += (p->needs_bytes + p->slack_bytes) + p->entry->model->plan.weights_bytes +
+                     sim_packed_bytes(p->entry->model);
     LIST_EACH(&w->entries, at) { /* in this very turn such a one holds its lease still */
         const struct sim_entry *f = CONTAINER_OF(at, struct sim_entry, link);
         if (f->failed_ms == w->events->now_ms && (f->pinned || f->model->min_workers > 0))

@@ -7,6 +7,7 @@
 #define SIM_FAULTS(X)                                                                              \
     X(SPAWN_FAILS, "spawn fails")                                                                  \
     X(INSPECTOR_FAILS, "spawn of an inspector fails")                                              \
+    X(PREPARER_FAILS, "spawn of a preparer fails")                                                 \
     X(SPAWN_CRASHES, "crash while spawning")                                                       \
     X(SPAWN_HANGS, "hang while spawning")                                                          \
     X(OTHER_BUILD, "hello of another build")                                                       \
@@ -38,6 +39,12 @@
     X(INSPECT_HANGS, "hang while inspecting")                                                      \
     X(INSPECT_PROBLEM, "inspection finds a problem")                                               \
     X(INSPECT_GARBAGE, "inspection that cannot be read")                                           \
+    X(PREPARE_CRASHES, "crash while preparing")                                                    \
+    X(PREPARE_HANGS, "hang while preparing")                                                       \
+    X(PREPARE_PROBLEM, "preparation that fails")                                                   \
+    X(PREPARE_GARBAGE, "preparation that cannot be read")                                          \
+    X(PREPARE_SLOW, "slow preparation")                                                            \
+    X(PREPARED_GONE, "what was prepared is gone")                                                  \
     X(MEASURED_HIGH, "process larger than its lease")                                              \
     X(THRASHES, "process that reads its pages from disk")                                          \
     X(MEMORY_TAKEN, "other programs take memory")                                                  \
@@ -71,6 +78,9 @@ enum sim_fault {
     X(TAKEN, "registration of a name that is taken")                                               \
     X(CONFIGURED, "another budget")                                                                \
     X(HALVED, "load with fewer slots or less context")                                             \
+    X(PREPARED, "weights prepared")                                                                \
+    X(SHARED, "load with prepared weights")                                                        \
+    X(UNPREPARED, "load with weights that could not be prepared")                                  \
     X(LEARNED, "figure learned")                                                                   \
     X(RETRIED, "job given to another worker")                                                      \
     X(STATUS, "status read")                                                                       \

@@ -81,6 +81,18 @@ static void check_serves(struct sim *s, size_t model)
                error_name(expected));
 }
 
+/* What can be prepared is, when nothing goes wrong any more, and its workers share it. */
+static void check_prepares(struct sim *s)
+{
+    const size_t model = 0;
+    uint64_t *deeds = s->world.deeds_count;
+    register_anew(s, model);
+    const uint64_t prepared = deeds[DEED_PREPARED], shared = deeds[DEED_SHARED];
+    SIM_EXPECT(ask_one(s, model, 0) == WEIR_OK, "a model that is prepared first");
+    SIM_EXPECT(deeds[DEED_PREPARED] == prepared + 1 && deeds[DEED_SHARED] > shared,
+               "a model was not prepared in calm");
+}
+
 /* How long a model stays is what its last request asked for. */
 static void check_keep_alive(struct sim *s)
 {
@@ -155,6 +167,7 @@ void phase_calm(struct sim *s)
     check_rest(s);
     for (size_t i = 0; i < w->models_count; i++)
         check_serves(s, i);
+    check_prepares(s);
     check_keep_alive(s);
     check_pin(s);
     check_pressure(s);

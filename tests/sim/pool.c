@@ -31,6 +31,7 @@ static struct supervisor_options small_options(struct sim *s)
 {
     struct supervisor_options options = { .limits = limits_default,
                                           .threads = SIM_THREADS,
+                                          .cache = SIM_CACHE,
                                           .log = &s->log,
                                           .on_event = watch_on_event,
                                           .event_context = s,

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "supervisor/prepare.h"
 #include "wire/build_id.h"
 #include "wire/message.h"
 
@@ -28,7 +29,7 @@ void process_fault(struct process *p, enum sim_fault fault)
     events_note(p->world->events, sim_fault_name(fault), p->key, 0);
 }
 
-static bool draws(struct process *p, uint64_t one_in, enum sim_fault fault)
+bool process_draws(struct process *p, uint64_t one_in, enum sim_fault fault)
 {
     if (!sim_chance(p->world, one_in))
         return false;
@@ -36,7 +37,7 @@ static bool draws(struct process *p, uint64_t one_in, enum sim_fault fault)
     return true;
 }
 
-static void later(struct process *p, int64_t least, int64_t most, event_act *act, uint64_t detail)
+void process_later(struct process *p, int64_t least, int64_t most, event_act *act, uint64_t detail)
 {
     struct world_sim *w = p->world;
     events_add(w->events, sim_between(w, least, most), act, w, p->key, detail);
@@ -48,29 +49,38 @@ uint64_t process_least_bytes(const struct sim_entry *e)
     return plan_context_bytes(&e->model->plan, 0, 1, SIM_THREADS);
 }
 
+/* Of one that packs its weights for itself, or shares them. */
 static uint64_t known_bytes(const struct sim_model *m, const struct learned learned[SIM_LEARNED],
-                            uint32_t context, uint32_t slots)
+                            uint32_t context, uint32_t slots, bool shares)
 {
-    uint64_t bytes = plan_context_bytes(&m->plan, context, slots, SIM_THREADS);
+    uint64_t bytes = plan_context_bytes(&m->plan, context, slots, SIM_THREADS) +
+                     (shares ? 0 : sim_packed_bytes(m));
     for (size_t i = 0; i < SIM_LEARNED; i++)
         if (learned[i].context == context && learned[i].slots == slots &&
-            learned[i].context_bytes > bytes)
+            learned[i].prepared == shares && learned[i].context_bytes > bytes)
             bytes = learned[i].context_bytes;
     return bytes;
 }
 
+/* A first worker that shares pays for what it shares. */
+static uint64_t most_bytes(const struct sim_model *m, uint32_t context, uint32_t slots)
+{
+    const uint64_t packed = sim_packed_bytes(m);
+    const uint64_t alone = known_bytes(m, m->learned, context, slots, false);
+    const uint64_t shared = known_bytes(m, m->learned, context, slots, true) + packed;
+    return packed > 0 && shared > alone ? shared : alone;
+}
+
 uint64_t process_most_bytes(const struct sim_entry *e)
 {
-    return known_bytes(e->model, e->model->learned, e->model->plan.tokens_max,
-                       e->model->plan.slots);
+    return most_bytes(e->model, e->model->plan.tokens_max, e->model->plan.slots);
 }
 
 uint64_t process_shrunk_bytes(const struct sim_entry *e)
 {
     const struct plan *p = &e->model->plan;
-    return known_bytes(e->model, e->model->learned,
-                       p->tokens_max < CONTEXT_LEAST ? p->tokens_max : CONTEXT_LEAST,
-                       p->per_slot_bytes > 0 ? 1 : p->slots);
+    return most_bytes(e->model, p->tokens_max < CONTEXT_LEAST ? p->tokens_max : CONTEXT_LEAST,
+                      p->per_slot_bytes > 0 ? 1 : p->slots);
 }
 
 static void needs(struct process *p, uint64_t bytes, uint64_t slack)
@@ -79,6 +89,15 @@ static void needs(struct process *p, uint64_t bytes, uint64_t slack)
     p->world->slack_bytes += slack - p->slack_bytes;
     p->needs_bytes = bytes;
     p->slack_bytes = slack;
+}
+
+/* What the processes of an entry share beside the files of its model. */
+static void share_packed(struct world_sim *w, struct sim_entry *e, uint64_t bytes, uint64_t slack)
+{
+    w->needs_bytes += bytes - e->packed_bytes;
+    w->slack_bytes += slack - e->packed_slack;
+    e->packed_bytes = bytes;
+    e->packed_slack = slack;
 }
 
 /* Half of what was planned; one that grows, a quarter more than that. */
@@ -168,10 +187,9 @@ static void emit_disorder(struct process *p, uint64_t job)
 
 void process_emit_illegal(struct process *p, uint64_t job)
 {
-    static const enum frame_type types[] = {
-        FRAME_LOADED, FRAME_HELLO, FRAME_PLAN, FRAME_FAILED,
-        FRAME_RUN,    FRAME_BYE,   FRAME_END,  FRAME_INSPECTED
-    };
+    static const enum frame_type types[] = { FRAME_LOADED, FRAME_HELLO,     FRAME_PLAN,
+                                             FRAME_FAILED, FRAME_RUN,       FRAME_BYE,
+                                             FRAME_END,    FRAME_INSPECTED, FRAME_PREPARED };
     const size_t at = (size_t)sim_between(p->world, 0, (int64_t)ARRAY_COUNT(types) - 1);
     process_fault(p, FAULT_ILLEGAL);
     p->odd = p->broke = true;
@@ -205,8 +223,10 @@ static void act_report(void *context, uint64_t id, uint64_t detail)
     (void)detail;
     map_remove(&w->processes, map_id(&p->key));
     needs(p, 0, 0);
-    if (p->entry != NULL && --p->entry->processes == 0)
+    if (p->entry != NULL && --p->entry->processes == 0) {
         w->needs_bytes -= p->entry->model->plan.weights_bytes;
+        share_packed(w, p->entry, 0, 0);
+    }
     if (p->works_count > 0)
         p->entry->lost_ms = w->events->now_ms;
     events_note(w->events, "exit", id, p->exit_unknown);
@@ -238,9 +258,9 @@ void process_die(struct process *p, const char *how)
         return;
     (void)how;
     p->dead = true;
-    p->exit_unknown = draws(p, 20, FAULT_STATUS_UNKNOWN);
+    p->exit_unknown = process_draws(p, 20, FAULT_STATUS_UNKNOWN);
     int64_t delay = sim_between(p->world, 0, 5);
-    if (draws(p, 4, FAULT_CHANNEL_FIRST)) {
+    if (process_draws(p, 4, FAULT_CHANNEL_FIRST)) {
         events_add(p->world->events, delay, act_channel_lost, p->world, p->key, 0);
         delay += sim_between(p->world, 1, 50);
     }
@@ -262,10 +282,10 @@ static void act_whim(void *context, uint64_t id, uint64_t detail)
     (void)detail;
     if (p == NULL || p->dead || p->stuck)
         return;
-    later(p, 300, 2500, act_whim, 0);
+    process_later(p, 300, 2500, act_whim, 0);
     if (p->works_count > 0)
         return;
-    if (draws(p, 12, FAULT_QUIET_CRASHES))
+    if (process_draws(p, 12, FAULT_QUIET_CRASHES))
         process_die(p, "while quiet");
     else if (sim_chance(p->world, 80))
         process_emit_garbage(p, 0);
@@ -280,13 +300,13 @@ static void act_loaded(void *context, uint64_t id, uint64_t detail)
     if (p == NULL || p->dead || p->stuck)
         return;
     p->stage = STAGE_SERVING;
-    p->grows = draws(p, 15, FAULT_MEASURED_HIGH);
-    p->thrashes = draws(p, 15, FAULT_THRASHES);
+    p->grows = process_draws(p, 15, FAULT_MEASURED_HIGH);
+    p->thrashes = process_draws(p, 15, FAULT_THRASHES);
     p->quiet_ms = p->ready_ms = p->world->events->now_ms;
     if (p->state == LOADING) /* else it is leaving and counts no more */
         p->entry->load_ms = p->ready_ms - p->load_sent_ms;
     process_emit(p, FRAME_LOADED, 0, NULL);
-    later(p, 500, 4000, act_whim, 0);
+    process_later(p, 500, 4000, act_whim, 0);
 }
 
 /* Says why, then waits for bye or is gone at once. */
@@ -295,6 +315,8 @@ static void fail(struct process *p, enum sim_fault fault)
     struct buffer body;
     buffer_init(&body, FRAME_BODY_MAX);
     struct weir_error error = { .code = WEIR_LOAD_FAILED, .index = -1 };
+    if (fault == FAULT_PREPARED_GONE)
+        error.code = WEIR_UNAVAILABLE;
     memcpy(error.text, "a file is missing", sizeof "a file is missing");
     message_failed_write(&body, &error);
     process_fault(p, fault);
@@ -313,6 +335,39 @@ static void act_load_fails(void *context, uint64_t id, uint64_t detail)
         fail(p, FAULT_LOAD_FAILS);
 }
 
+static void act_finds_it_gone(void *context, uint64_t id, uint64_t detail)
+{
+    struct process *p = process_find(context, id);
+    (void)detail;
+    if (p != NULL && !p->dead)
+        fail(p, FAULT_PREPARED_GONE);
+}
+
+/* Prepared weights are shared by all workers of a model or by none, and they were prepared for this
+ * life of it; who packs for itself does so because that could not be. */
+static void take_packing(struct process *p, const struct message_load *m)
+{
+    struct world_sim *w = p->world;
+    struct sim_entry *e = p->entry;
+    const uint64_t packed = sim_packed_bytes(e->model);
+    const unsigned id = (unsigned)p->key;
+    p->shares = m->cache.len > 0;
+    SIM_EXPECT(m->precision == e->model->precision, "process %u: precision %u", id, m->precision);
+    SIM_EXPECT(!p->shares || (packed > 0 && p->may_share && str_eq(m->cache, STR(SIM_CACHE))),
+               "process %u is to map what was not prepared", id);
+    SIM_EXPECT(p->shares || packed == 0 || e->unprepared, "process %u of '%s' was not prepared", id,
+               e->path);
+    size_t cursor = 0;
+    for (const struct process *q; (q = map_next(&w->processes, &cursor)) != NULL;)
+        SIM_EXPECT(q->entry != e || q->stage != STAGE_SERVING || !child_state_is_living(q->state) ||
+                       q->shares == p->shares,
+                   "processes %u and %u of '%s' are not alike", id, (unsigned)q->key, e->path);
+    if (p->shares)
+        share_packed(w, e, packed, 0);
+    if (packed > 0)
+        w->deeds_count[p->shares ? DEED_SHARED : DEED_UNPREPARED]++;
+}
+
 /* What it was granted: all that was planned, or less of it to fit at all. */
 static void take_grant(struct process *p, const struct message_load *m)
 {
@@ -328,8 +383,9 @@ static void take_grant(struct process *p, const struct message_load *m)
     if (m->slots < plan->slots || context < plan->tokens_max)
         p->world->deeds_count[DEED_HALVED]++;
     p->slots = m->slots;
-    p->planned_bytes = plan_context_bytes(plan, context, m->slots, SIM_THREADS);
-    needs(p, known_bytes(p->entry->model, p->learned, context, m->slots), 0);
+    p->planned_bytes = plan_context_bytes(plan, context, m->slots, SIM_THREADS) +
+                       (p->shares ? 0 : sim_packed_bytes(p->entry->model));
+    needs(p, known_bytes(p->entry->model, p->learned, context, m->slots, p->shares), 0);
 }
 
 void process_on_load(struct process *p, const struct frame *f)
@@ -341,6 +397,7 @@ void process_on_load(struct process *p, const struct frame *f)
     SIM_EXPECT(p->stage == STAGE_STARTING && p->greeted, "process %u: load out of turn",
                (unsigned)p->key);
     SIM_EXPECT(message_load_read(f, &m, &err), "process %u: %s", (unsigned)p->key, err.text);
+    take_packing(p, &m);
     take_grant(p, &m);
     p->stage = STAGE_LOADING;
     p->load_sent_ms = w->events->now_ms;
@@ -348,15 +405,17 @@ void process_on_load(struct process *p, const struct frame *f)
     const int64_t least = model->load_ms / 2, most = model->load_ms * 3 / 2;
     if (model->temper == TEMPER_CRASHES_ON_LOAD || sim_chance(w, 40)) {
         process_fault(p, FAULT_LOAD_CRASHES);
-        later(p, 0, most, act_die, 0);
+        process_later(p, 0, most, act_die, 0);
     } else if (model->temper == TEMPER_FAILS_ON_LOAD || sim_chance(w, 60)) {
-        later(p, 0, most, act_load_fails, 0);
-    } else if (draws(p, 20, FAULT_LOAD_HANGS)) {
+        process_later(p, 0, most, act_load_fails, 0);
+    } else if (p->shares && sim_chance(w, 12)) {
+        process_later(p, 0, 20, act_finds_it_gone, 0);
+    } else if (process_draws(p, 20, FAULT_LOAD_HANGS)) {
         process_stick(p);
-    } else if (draws(p, 15, FAULT_LOAD_SLOW)) {
-        later(p, least * 20, most * 20, act_loaded, 0);
+    } else if (process_draws(p, 15, FAULT_LOAD_SLOW)) {
+        process_later(p, least * 20, most * 20, act_loaded, 0);
     } else {
-        later(p, least, most, act_loaded, 0);
+        process_later(p, least, most, act_loaded, 0);
     }
 }
 
@@ -364,7 +423,7 @@ static void say_plan(struct process *p)
 {
     struct plan plan = p->entry->model->plan;
     struct buffer body;
-    if (draws(p, 20, FAULT_PLAN_LARGER))
+    if (process_draws(p, 20, FAULT_PLAN_LARGER))
         plan.fixed_bytes++;
     buffer_init(&body, FRAME_BODY_MAX);
     message_plan_write(&body, &plan);
@@ -380,9 +439,9 @@ static void act_plan(void *context, uint64_t id, uint64_t detail)
     (void)detail;
     if (p == NULL || p->dead || p->stuck)
         return;
-    if (draws(p, 40, FAULT_SPAWN_CRASHES))
+    if (process_draws(p, 40, FAULT_SPAWN_CRASHES))
         process_die(p, "before its plan");
-    else if (draws(p, 25, FAULT_SPAWN_HANGS))
+    else if (process_draws(p, 25, FAULT_SPAWN_HANGS))
         process_stick(p);
     else if (sim_chance(p->world, 20))
         fail(p, FAULT_PLAN_FAILS);
@@ -396,13 +455,15 @@ static void act_hello(void *context, uint64_t id, uint64_t detail)
     (void)detail;
     if (p == NULL || p->dead)
         return;
-    if (p->kind == SPAWN_INSPECT && draws(p, 25, FAULT_INSPECT_CRASHES)) {
+    const enum sim_fault crash =
+        p->kind == SPAWN_PREPARE ? FAULT_PREPARE_CRASHES : FAULT_INSPECT_CRASHES;
+    if (p->kind != SPAWN_WORK && process_draws(p, 25, crash)) {
         process_die(p, "before hello");
         return;
     }
     struct buffer body;
     buffer_init(&body, FRAME_BODY_MAX);
-    const bool other = draws(p, 30, FAULT_OTHER_BUILD);
+    const bool other = process_draws(p, 30, FAULT_OTHER_BUILD);
     p->odd = p->broke = other;
     message_hello_write(
         &body, &(struct message_hello){ .version = WIRE_VERSION,
@@ -411,9 +472,21 @@ static void act_hello(void *context, uint64_t id, uint64_t detail)
     process_emit(p, FRAME_HELLO, 0, &body);
     buffer_finish(&body);
     if (p->kind == SPAWN_WORK)
-        later(p, 0, 20, act_plan, 0);
-    else if (draws(p, 25, FAULT_INSPECT_CRASHES))
+        process_later(p, 0, 20, act_plan, 0);
+    else if (process_draws(p, 25, crash))
         process_die(p, "right after hello");
+}
+
+/* The first of a life takes up what was prepared for it; the others are as those that live. */
+static bool finds_prepared(struct world_sim *w, struct sim_entry *e)
+{
+    size_t cursor = 0;
+    for (const struct process *q; (q = map_next(&w->processes, &cursor)) != NULL;)
+        if (q->entry == e && q->stage == STAGE_SERVING && child_state_is_living(q->state))
+            return q->shares;
+    const bool prepared = e->prepared;
+    e->prepared = false;
+    return prepared;
 }
 
 void process_start(struct process *p)
@@ -424,59 +497,16 @@ void process_start(struct process *p)
         memcpy(p->learned, p->entry->model->learned, sizeof p->learned);
         needs(p, process_least_bytes(p->entry),
               process_most_bytes(p->entry) - process_least_bytes(p->entry));
+        p->may_share = finds_prepared(w, p->entry);
+        if (p->entry->packed_bytes == 0)
+            share_packed(w, p->entry, 0, sim_packed_bytes(p->entry->model));
         if (p->entry->processes++ == 0)
             w->needs_bytes += p->entry->model->plan.weights_bytes;
         w->witness.on_spawn(w->witness.context, (uint32_t)p->key, p->entry);
     }
-    later(p, 1, 30, act_hello, 0);
-}
-
-static void act_inspected(void *context, uint64_t id, uint64_t number)
-{
-    struct world_sim *w = context;
-    struct process *p = process_find(w, id);
-    if (p == NULL || p->dead)
-        return;
-    struct message_inspected m = {
-        .error = {.code = WEIR_OK, .index = -1}
-    };
-    m.plan = w->models[number].plan;
-    if (draws(p, 30, FAULT_INSPECT_CRASHES)) {
-        process_die(p, "while inspecting");
-        return;
-    }
-    if (draws(p, 10, FAULT_INSPECT_PROBLEM)) {
-        m.error.code = WEIR_LOAD_FAILED;
-        memcpy(m.error.text, "no such folder", sizeof "no such folder");
-    }
-    struct buffer body;
-    buffer_init(&body, FRAME_BODY_MAX);
-    if (draws(p, 10, FAULT_INSPECT_GARBAGE))
-        buffer_u32(&body, 77);
-    else
-        message_inspected_write(&body, &m);
-    const uint64_t question = p->question;
-    p->question = 0;
-    process_emit(p, FRAME_INSPECTED, question, &body);
-    buffer_finish(&body);
-}
-
-void process_on_inspect(struct process *p, const struct frame *f)
-{
-    struct world_sim *w = p->world;
-    struct message_inspect m;
-    struct weir_error err;
-    SIM_EXPECT(p->kind == SPAWN_INSPECT && p->greeted && p->question == 0,
-               "process %u: inspect out of turn", (unsigned)p->key);
-    SIM_EXPECT(message_inspect_read(f, &m, &err), "process %u: %s", (unsigned)p->key, err.text);
-    p->question = f->job;
-    if (draws(p, 12, FAULT_INSPECT_HANGS))
-        return;
-    struct str name, number;
-    str_cut(m.path, '#', &name, &number);
-    for (size_t i = 0; i < w->models_count; i++)
-        if (str_eq(name, str_of(w->models[i].name)))
-            later(p, 1, 400, act_inspected, i);
+    if (p->kind == SPAWN_PREPARE)
+        needs(p, PREPARE_BYTES, 0);
+    process_later(p, 1, 30, act_hello, 0);
 }
 
 static void act_pong(void *context, uint64_t id, uint64_t sequence)
@@ -499,8 +529,8 @@ void process_on_ping(struct process *p, const struct frame *f)
                "process %u: ping while %s", (unsigned)p->key, child_state_name(p->state));
     p->ping_ms = p->world->events->now_ms;
     SIM_EXPECT(message_ping_read(f, &sequence, &err), "process %u: %s", (unsigned)p->key, err.text);
-    if (!draws(p, 30, FAULT_PING_IGNORED))
-        later(p, 0, 300, act_pong, sequence);
+    if (!process_draws(p, 30, FAULT_PING_IGNORED))
+        process_later(p, 0, 300, act_pong, sequence);
 }
 
 void process_on_bye(struct process *p)
@@ -509,15 +539,15 @@ void process_on_bye(struct process *p)
     if (p->deaf_to_bye)
         process_fault(p, FAULT_BYE_IGNORED);
     else
-        later(p, 0, 60, act_die, 0);
+        process_later(p, 0, 60, act_die, 0);
 }
 
 void process_on_signal(struct process *p, enum world_signal signal)
 {
     if (signal == WORLD_TERM && p->deaf_to_term)
         process_fault(p, FAULT_TERM_IGNORED);
-    else if (signal == WORLD_KILL && draws(p, 10, FAULT_EXIT_LATE))
-        later(p, 300, 4000, act_die, 0);
+    else if (signal == WORLD_KILL && process_draws(p, 10, FAULT_EXIT_LATE))
+        process_later(p, 300, 4000, act_die, 0);
     else
-        later(p, 0, 20, act_die, 0);
+        process_later(p, 0, 20, act_die, 0);
 }

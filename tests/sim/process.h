@@ -1,4 +1,4 @@
-/* process.h — one fake process: what world_sim.c, process.c and work.c share.
+/* process.h — one fake process: what world_sim.c, process.c, helper.c and work.c share.
  *
  *   spawn ──► hello, plan ──► LOAD ──► loaded ──► RUN … END ──► bye, signal ──► dead ──► reported
  *
@@ -28,7 +28,7 @@ struct process {
     uint64_t key;
     struct world_sim *world;
     enum spawn_kind kind;
-    struct sim_entry *entry; /* NULL: an inspector */
+    struct sim_entry *entry; /* NULL: an inspector or a preparer */
     enum stage stage;
     enum child_state state; /* as the pool says */
     bool dead, stuck;
@@ -40,7 +40,9 @@ struct process {
     bool killed;
     bool exit_unknown, deaf_to_bye, deaf_to_term, grows, thrashes;
     uint64_t stuck_ticks;
-    uint64_t question;      /* an inspector's */
+    bool may_share;         /* there were prepared weights when it was started */
+    bool shares;            /* it was told to map them */
+    uint64_t question;      /* an inspector's, or a preparer's */
     uint64_t planned_bytes; /* for what it was granted */
     uint64_t needs_bytes;   /* of its own, by what it was granted and what the pool was told */
     uint64_t slack_bytes;   /* it may turn out to be granted so much more */
@@ -58,7 +60,6 @@ struct process {
 struct process *process_find(struct world_sim *w, uint64_t id);
 void process_start(struct process *p);
 void process_on_load(struct process *p, const struct frame *f);
-void process_on_inspect(struct process *p, const struct frame *f);
 void process_on_ping(struct process *p, const struct frame *f);
 void process_on_bye(struct process *p);
 void process_on_signal(struct process *p, enum world_signal signal);
@@ -67,12 +68,18 @@ void process_stick(struct process *p);
 void process_emit(struct process *p, enum frame_type type, uint64_t job, const struct buffer *body);
 void process_emit_garbage(struct process *p, uint64_t job);
 void process_emit_illegal(struct process *p, uint64_t job);
-void process_fault(struct process *p, enum sim_fault fault); /* counts it */
-uint64_t process_least_bytes(const struct sim_entry *e);     /* before it knows its grant */
-uint64_t process_most_bytes(const struct sim_entry *e);      /* likewise, the whole of the plan */
+void process_fault(struct process *p, enum sim_fault fault);                  /* counts it */
+bool process_draws(struct process *p, uint64_t one_in, enum sim_fault fault); /* and counts it */
+void process_later(struct process *p, int64_t least, int64_t most, event_act *act, uint64_t detail);
+uint64_t process_least_bytes(const struct sim_entry *e);  /* before it knows its grant */
+uint64_t process_most_bytes(const struct sim_entry *e);   /* likewise, the whole of the plan */
 uint64_t process_shrunk_bytes(const struct sim_entry *e); /* likewise, the least that is of use */
 uint64_t process_private_bytes(const struct process *p);  /* as the system would tell */
 void process_told(struct process *p);                     /* the pool has read its memory */
+
+/* helper.c */
+void helper_on_inspect(struct process *p, const struct frame *f);
+void helper_on_prepare(struct process *p, const struct frame *f);
 
 /* work.c */
 void work_on_run(struct process *p, const struct frame *f, struct str payload);

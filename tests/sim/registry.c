@@ -17,27 +17,30 @@
  * one does not fit at all, and "wide" only with fewer slots than it would like. Sizes are in MiB,
  * the last column says what is unregistered often.
  *
- * name, can, weights, fixed, per slot, tokens, slots, min, max, load_ms, temper, passes */
+ * name, can, weights, packed, and in which precision, fixed, per slot, tokens, slots, min, max,
+ * load_ms, temper, passes */
 #define SIM_MODELS(X)                                                                              \
-    X("small", EMBEDS, 200, 40, 4, 512, 8, 0, 4, 300, TEMPER_SOUND, false)                         \
-    X("medium", EMBEDS, 1200, 150, 8, 512, 4, 0, 4, 900, TEMPER_SOUND, false)                      \
-    X("large", SPEAKS, 3000, 300, 200, 8192, 2, 0, 2, 2500, TEMPER_SOUND, false)                   \
-    X("larger", SPEAKS, 4000, 500, 0, 2048, 1, 0, 3, 4000, TEMPER_SOUND, false)                    \
-    X("vast", EMBEDS, 14000, 1000, 0, 2048, 1, 0, 1, 9000, TEMPER_SOUND, false)                    \
-    X("pinned", EMBEDS, 90, 30, 4, 128, 2, 1, 3, 150, TEMPER_SOUND, false)                         \
-    X("crashing", EMBEDS, 100, 30, 0, 128, 1, 0, 2, 200, TEMPER_CRASHES_ON_LOAD, false)            \
-    X("failing", EMBEDS, 100, 30, 0, 128, 1, 0, 2, 200, TEMPER_FAILS_ON_LOAD, false)               \
-    X("passing", SPEAKS, 700, 100, 16, 1024, 3, 0, 3, 600, TEMPER_SOUND, true)                     \
-    X("wide", SPEAKS, 1000, 100, 1500, 1024, 4, 0, 1, 700, TEMPER_SOUND, false)
+    X("small", EMBEDS, 200, 180, F32, 40, 4, 512, 8, 0, 4, 300, TEMPER_SOUND, false)               \
+    X("medium", EMBEDS, 1200, 500, BF16, 150, 8, 512, 4, 0, 4, 900, TEMPER_SOUND, false)           \
+    X("large", SPEAKS, 3000, 0, F32, 300, 200, 8192, 2, 0, 2, 2500, TEMPER_SOUND, false)           \
+    X("larger", SPEAKS, 4000, 0, F32, 500, 0, 2048, 1, 0, 3, 4000, TEMPER_SOUND, false)            \
+    X("vast", EMBEDS, 14000, 0, BF16, 1000, 0, 2048, 1, 0, 1, 9000, TEMPER_SOUND, false)           \
+    X("pinned", EMBEDS, 90, 80, F32, 30, 4, 128, 2, 1, 3, 150, TEMPER_SOUND, false)                \
+    X("crashing", EMBEDS, 100, 90, F32, 30, 0, 128, 1, 0, 2, 200, TEMPER_CRASHES_ON_LOAD, false)   \
+    X("failing", EMBEDS, 100, 45, BF16, 30, 0, 128, 1, 0, 2, 200, TEMPER_FAILS_ON_LOAD, false)     \
+    X("passing", SPEAKS, 700, 600, F32, 100, 16, 1024, 3, 0, 3, 600, TEMPER_SOUND, true)           \
+    X("wide", SPEAKS, 1000, 0, F32, 100, 1500, 1024, 4, 0, 1, 700, TEMPER_SOUND, false)
 
 struct sim_model sim_models[] = {
-#define X(NAME, can, weights, fixed, slot, tokens, slot_count, least, most, load, how, passes)     \
+#define X(NAME, can, weights, packed, form, fixed, slot, tokens, slot_count, least, most, load,    \
+          how, passes)                                                                             \
     {                                                                                              \
         .name = (NAME),                                                                            \
         .alias = NAME "-alias",                                                                    \
         .plan = {.capabilities = (can),                                                           \
                  .architecture = "fake",                                                          \
                  .weights_bytes = (weights)*MiB,                                                  \
+                 .packed_bytes = { [PLAN_##form] = (packed)*MiB },                                \
                  .fixed_bytes = (fixed)*MiB,                                                      \
                  .per_slot_bytes = (slot)*MiB,                                                    \
                  .per_token_bytes = 2 * KiB,                                                      \
@@ -45,6 +48,7 @@ struct sim_model sim_models[] = {
                  .positions = (tokens),                                                           \
                  .tokens_max = (tokens),                                                          \
                  .slots = (slot_count)},                                                         \
+        .precision = PLAN_##form,                                                                  \
         .min_workers = (least),                                                                    \
         .max_workers = (most),                                                                     \
         .priority = 2,                                                                             \
@@ -68,7 +72,8 @@ static void keep(struct sim_model *m, const struct learned *row)
     struct learned *to = NULL;
     for (size_t i = 0; i < ARRAY_COUNT(m->learned) && to == NULL; i++)
         if (m->learned[i].slots == 0 ||
-            (m->learned[i].slots == row->slots && m->learned[i].context == row->context))
+            (m->learned[i].slots == row->slots && m->learned[i].context == row->context &&
+             m->learned[i].prepared == row->prepared))
             to = &m->learned[i];
     SIM_EXPECT(to != NULL, "'%s' is loaded in too many ways", m->name);
     SIM_EXPECT(row->context_bytes >= to->context_bytes, "'%s': a figure fell", m->name);
@@ -87,10 +92,14 @@ void registry_learn(struct sim *s)
         const uint64_t more = (uint64_t)sim_between(&s->world, 1, 30);
         if (sim_between(&s->world, 0, 2) > 0 || !SIM_LEARNS)
             continue;
-        const uint64_t planned = plan_context_bytes(p, p->tokens_max, p->slots, SIM_THREADS);
+        const bool prepared = sim_packed_bytes(m) > 0 && sim_between(&s->world, 0, 1) == 0;
+        const uint64_t planned = plan_context_bytes(p, p->tokens_max, p->slots, SIM_THREADS) +
+                                 (prepared ? 0 : sim_packed_bytes(m));
         struct learned row = { .context = p->tokens_max,
                                .slots = p->slots,
                                .threads = SIM_THREADS,
+                               .precision = m->precision,
+                               .prepared = prepared,
                                .context_bytes = planned + planned / 100 * more,
                                .load_ms = m->load_ms };
         memcpy(row.digest, p->digest, sizeof row.digest);
@@ -106,7 +115,9 @@ void registry_on_learned(void *context, const struct learned *row)
     for (size_t i = 0; i < ARRAY_COUNT(sim_models); i++)
         if (memcmp(sim_models[i].plan.digest, row->digest, sizeof row->digest) == 0)
             m = &sim_models[i];
-    SIM_EXPECT(m != NULL && row->threads == SIM_THREADS, "learned of what was never loaded");
+    SIM_EXPECT(m != NULL && row->threads == SIM_THREADS && row->precision == m->precision &&
+                   (!row->prepared || sim_packed_bytes(m) > 0),
+               "learned of what was never loaded");
     events_note(&s->events, "learned", row->slots, row->context_bytes);
     s->world.deeds_count[DEED_LEARNED]++;
     keep(m, row);
@@ -125,6 +136,7 @@ static enum weir_code offer(struct sim *s, const struct sim_entry *e, bool repla
                                              .idle_label_ms = SIM_LABEL_MS,
                                              .aliases = &m->alias,
                                              .aliases_count = 1,
+                                             .precision = m->precision,
                                              .priority = m->priority,
                                              .pin = e->begun_pinned,
                                              .preload = e->preload,

@@ -132,6 +132,13 @@ void watch_on_event(void *context, const struct pool_event *event)
             if (strcmp(e->model->name, event->model) == 0)
                 e->opened_ms = s->events.now_ms;
         }
+    if (strcmp(event->kind, "prepare") == 0) /* of all who wait for their turn with that */
+        s->starved_since_ms = NONE_STARVES;
+    if (strcmp(event->kind, "prepared") == 0 && strcmp(event->to, "failed") == 0)
+        LIST_EACH(&s->world.entries, at) {
+            struct sim_entry *e = CONTAINER_OF(at, struct sim_entry, link);
+            e->unprepared |= strcmp(e->model->name, event->model) == 0;
+        }
     if (strcmp(event->kind, "inspected") != 0)
         return;
     s->world.inspections++;
@@ -172,8 +179,8 @@ static struct held held(const struct sim *s)
             *(loads ? &h.to_come : &h.resident) += most;
             any = true;
         }
-        h.leased += any ? e->model->plan.weights_bytes : 0;
-        h.to_come += any ? e->model->plan.weights_bytes : 0;
+        h.leased += any ? e->model->plan.weights_bytes + e->packed_bytes : 0;
+        h.to_come += any ? e->model->plan.weights_bytes + e->packed_bytes : 0;
     }
     return h;
 }
@@ -247,7 +254,7 @@ static void look_at_work(const struct sim *s)
     size_t cursor = 0;
     for (const struct process *p; (p = map_next(&s->world.processes, &cursor)) != NULL;) {
         if (p->entry == NULL) {
-            SIM_EXPECT(!p->broke || p->dead || p->killed, "inspector %llu is trusted",
+            SIM_EXPECT(!p->broke || p->dead || p->killed, "helper %llu is trusted",
                        (unsigned long long)p->key);
             continue;
         }

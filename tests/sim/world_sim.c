@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/size.h"
 #include "supervisor/governor.h"
+#include "supervisor/prepare.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -54,7 +55,7 @@ void world_sim_forget_entry(struct world_sim *w, struct sim_entry *e)
     mem_free(e);
 }
 
-static struct sim_entry *entry_of(struct world_sim *w, struct str path)
+struct sim_entry *world_sim_entry(struct world_sim *w, struct str path)
 {
     LIST_EACH(&w->entries, at) {
         struct sim_entry *e = CONTAINER_OF(at, struct sim_entry, link);
@@ -62,6 +63,11 @@ static struct sim_entry *entry_of(struct world_sim *w, struct str path)
             return e;
     }
     return NULL;
+}
+
+uint64_t sim_packed_bytes(const struct sim_model *m)
+{
+    return m->plan.packed_bytes[m->precision];
 }
 
 uint64_t world_sim_needs(const struct world_sim *w)
@@ -102,39 +108,58 @@ static uint64_t untouched_bytes(const struct world_sim *w)
     for (const struct process *p; (p = map_next(&w->processes, &cursor)) != NULL;)
         if (p->entry != NULL && (p->state == SPAWNING || p->state == LOADING))
             sum += p->needs_bytes;
+        else if (p->kind == SPAWN_PREPARE)
+            sum += p->needs_bytes;
     LIST_EACH(&w->entries, at) {
         const struct sim_entry *e = CONTAINER_OF(at, struct sim_entry, link);
-        sum += e->processes > 0 ? e->model->plan.weights_bytes : 0;
+        sum += e->processes > 0 ? e->model->plan.weights_bytes + e->packed_bytes : 0;
     }
     return sum;
 }
 
 /* What was promised to processes that still exist fits, together with the one that is started now:
  * so no memory was promised twice, and a victim's only after its exit was reported. */
-static void witness_grant(struct world_sim *w, const struct sim_entry *e)
+static void witness_grant(struct world_sim *w, const char *what, uint64_t more)
 {
     struct supervisor_totals t;
     supervisor_totals(w->supervisor, &t);
-    const uint64_t least = process_least_bytes(e);
-    const uint64_t more = least + (e->processes == 0 ? e->model->plan.weights_bytes : 0);
     const uint64_t needs = w->needs_bytes + more;
     const uint64_t touched = untouched_bytes(w) + more + GOVERNOR_RESERVE_BYTES;
-    SIM_EXPECT(t.leased_bytes <= t.budget_bytes, "'%s' started with %llu leased of %llu", e->path,
+    SIM_EXPECT(t.leased_bytes <= t.budget_bytes, "'%s' started with %llu leased of %llu", what,
                (unsigned long long)t.leased_bytes, (unsigned long long)t.budget_bytes);
     SIM_EXPECT(t.budget_bytes <= world_sim_budget(w), "the budget is %llu, it may be %llu",
                (unsigned long long)t.budget_bytes, (unsigned long long)world_sim_budget(w));
-    SIM_EXPECT(needs <= t.leased_bytes, "'%s' started: processes need %llu, leased are %llu",
-               e->path, (unsigned long long)needs, (unsigned long long)t.leased_bytes);
+    SIM_EXPECT(needs <= t.leased_bytes, "'%s' started: processes need %llu, leased are %llu", what,
+               (unsigned long long)needs, (unsigned long long)t.leased_bytes);
     SIM_EXPECT(touched <= w->told_available,
                "'%s' started: at least %llu bytes are still to be touched, %llu are available",
-               e->path, (unsigned long long)touched, (unsigned long long)w->told_available);
+               what, (unsigned long long)touched, (unsigned long long)w->told_available);
 }
 
-static void check_title(const struct spawn_spec *spec, const struct sim_entry *e, uint32_t id)
+/* The weights come with the first. */
+static void witness_worker(struct world_sim *w, struct sim_entry *e)
+{
+    e->attempts++;
+    witness_grant(w, e->path,
+                  process_least_bytes(e) + (e->processes == 0 ? e->model->plan.weights_bytes : 0));
+}
+
+/* One at a time, for all models here are of one program. */
+static void witness_preparer(struct world_sim *w)
+{
+    size_t cursor = 0;
+    for (const struct process *p; (p = map_next(&w->processes, &cursor)) != NULL;)
+        SIM_EXPECT(p->kind != SPAWN_PREPARE, "a second preparer beside process %u",
+                   (unsigned)p->key);
+    witness_grant(w, "weir:prepare", PREPARE_BYTES);
+}
+
+static void check_title(const struct spawn_spec *spec, const struct sim_entry *e,
+                        enum spawn_kind kind, uint32_t id)
 {
     char title[80];
     if (e == NULL)
-        snprintf(title, sizeof title, "weir:inspect");
+        snprintf(title, sizeof title, kind == SPAWN_INSPECT ? "weir:inspect" : "weir:prepare");
     else
         snprintf(title, sizeof title, "weir:%s:%s:%u",
                  e->model->plan.capabilities & 1u << WEIR_TEXT_EMBEDDING ? "text_embedding"
@@ -148,24 +173,27 @@ static void check_title(const struct spawn_spec *spec, const struct sim_entry *e
 static enum weir_code spawn(void *context, enum spawn_kind kind, uint32_t id,
                             const struct spawn_spec *spec, struct weir_error *err)
 {
+    static const enum sim_fault refusals[] = { [SPAWN_WORK] = FAULT_SPAWN_FAILS,
+                                               [SPAWN_INSPECT] = FAULT_INSPECTOR_FAILS,
+                                               [SPAWN_PREPARE] = FAULT_PREPARER_FAILS };
     struct world_sim *w = context;
-    struct sim_entry *e = kind == SPAWN_WORK ? entry_of(w, str_of(spec->path)) : NULL;
-    SIM_EXPECT(kind == SPAWN_INSPECT || e != NULL, "a process for '%s', which nobody registered",
+    struct sim_entry *e = kind == SPAWN_WORK ? world_sim_entry(w, str_of(spec->path)) : NULL;
+    SIM_EXPECT(kind != SPAWN_WORK || e != NULL, "a process for '%s', which nobody registered",
                spec->path);
     SIM_EXPECT(process_find(w, id) == NULL, "two processes with the id %u", id);
-    check_title(spec, e, id);
+    check_title(spec, e, kind, id);
     events_note(w->events, "spawn", id, (uint64_t)kind);
-    if (e != NULL) {
-        e->attempts++;
-        witness_grant(w, e);
-    }
+    if (kind == SPAWN_WORK)
+        witness_worker(w, e);
+    else if (kind == SPAWN_PREPARE)
+        witness_preparer(w);
     if (sim_chance(w, 40)) {
-        w->faults_count[e != NULL ? FAULT_SPAWN_FAILS : FAULT_INSPECTOR_FAILS]++;
+        w->faults_count[refusals[kind]]++;
         if (e != NULL)
             e->failed_ms = w->events->now_ms;
         return weir_fail(err, WEIR_INTERNAL, "posix_spawn: resource temporarily unavailable");
     }
-    w->inspectors += e == NULL;
+    w->inspectors += kind == SPAWN_INSPECT;
     struct process *p = mem_new(1, sizeof *p);
     p->key = id;
     p->world = w;
@@ -203,7 +231,8 @@ static void send(void *context, uint32_t id, enum frame_type type, uint64_t job,
     case FRAME_CREDIT: work_on_credit(p, &f); break;
     case FRAME_PING: process_on_ping(p, &f); break;
     case FRAME_BYE: process_on_bye(p); break;
-    case FRAME_INSPECT: process_on_inspect(p, &f); break;
+    case FRAME_INSPECT: helper_on_inspect(p, &f); break;
+    case FRAME_PREPARE: helper_on_prepare(p, &f); break;
     default: sim_failed("'%s' is no frame for a worker", frame_name(type));
     }
 }

@@ -25,12 +25,14 @@ struct process;
 
 enum sim_temper { TEMPER_SOUND, TEMPER_CRASHES_ON_LOAD, TEMPER_FAILS_ON_LOAD };
 
-#define SIM_LEARNED 8 /* ways of loading one model that are kept */
+#define SIM_CACHE   "/cache"
+#define SIM_LEARNED 16 /* ways of loading one model that are kept */
 
 struct sim_model {
     const char *name, *alias;
     struct plan plan;
     uint32_t number, min_workers, max_workers;
+    uint32_t precision;
     uint8_t priority;
     int64_t load_ms;
     enum sim_temper temper;
@@ -49,17 +51,20 @@ struct sim_entry {
     uint32_t max_workers;
     bool begun_pinned, preload; /* as it was registered */
     bool registered, inspected, pinned;
-    bool kept;           /* somebody wished that it stays for ever */
-    bool spoilt;         /* its inspection went wrong */
-    uint32_t processes;  /* that map its weights */
-    uint32_t attempts;   /* to start one */
-    int64_t opened_ms;   /* when the breaker of one of its name did */
-    int64_t failed_ms;   /* when one could not be started */
-    int64_t lost_ms;     /* when one was lost with work */
-    int64_t load_ms;     /* that the last load took */
-    uint32_t requests;   /* that have not ended */
-    struct link waiting; /* callers whose request no worker was given yet */
-    uint32_t homes[4];   /* by affinity: the worker that served it last, 0: none */
+    bool kept;                           /* somebody wished that it stays for ever */
+    bool spoilt;                         /* its inspection went wrong */
+    uint32_t processes;                  /* that map its weights */
+    bool prepared;                       /* successfully, since its last first worker was started */
+    bool unprepared;                     /* the pool has given up a preparation of its name */
+    uint64_t packed_bytes, packed_slack; /* that its processes share, and that they may */
+    uint32_t attempts;                   /* to start one */
+    int64_t opened_ms;                   /* when the breaker of one of its name did */
+    int64_t failed_ms;                   /* when one could not be started */
+    int64_t lost_ms;                     /* when one was lost with work */
+    int64_t load_ms;                     /* that the last load took */
+    uint32_t requests;                   /* that have not ended */
+    struct link waiting;                 /* callers whose request no worker was given yet */
+    uint32_t homes[4];                   /* by affinity: the worker that served it last, 0: none */
 };
 
 /* What a request asks of the fake process: the head of its payload. */
@@ -113,6 +118,8 @@ struct world_sim {
 void world_sim_init(struct world_sim *w, struct events *events, uint64_t seed);
 void world_sim_finish(struct world_sim *w);
 
+struct sim_entry *world_sim_entry(struct world_sim *w, struct str path); /* or NULL */
+uint64_t sim_packed_bytes(const struct sim_model *m);                    /* in its precision */
 struct sim_entry *world_sim_add_entry(struct world_sim *w, struct sim_model *m);
 void world_sim_forget_entry(struct world_sim *w, struct sim_entry *e); /* if nobody needs it */
 

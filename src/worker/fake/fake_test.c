@@ -311,6 +311,38 @@ static void an_inspector_tells_the_truth(void **state)
     assert_int_equal(stop(&t), 0);
 }
 
+static struct weir_error prepared(const char *path)
+{
+    struct fixture t;
+    struct frame f;
+    struct weir_error answer;
+    struct buffer body;
+    start(&t, "--prepare");
+    peer_expect(&t.peer, FRAME_HELLO, &f);
+    buffer_init(&body, 1000);
+    message_prepare_write(&body,
+                          &(struct message_prepare){ .path = str_of(path), .cache = STR("/none") });
+    peer_send(&t.peer, FRAME_PREPARE, 8, &body, (struct str){ 0 });
+    buffer_finish(&body);
+    peer_expect(&t.peer, FRAME_PREPARED, &f);
+    assert_true(message_prepared_read(&f, &answer, NULL));
+    assert_int_equal(f.job, 8);
+    peer_send(&t.peer, FRAME_BYE, 0, NULL, (struct str){ 0 });
+    assert_int_equal(peer_poll(&t.peer, PEER_PATIENCE_MS, &f), -1);
+    assert_int_equal(stop(&t), 0);
+    return answer;
+}
+
+static void a_preparer_does_as_it_is_told(void **state)
+{
+    (void)state;
+    const int64_t begun_ms = clock_ms();
+    assert_int_equal(prepared("fake:text_embedding?packed=1MiB&prepare=50ms").code, WEIR_OK);
+    assert_true(clock_ms() - begun_ms >= 50);
+    assert_string_equal(prepared("fake:text_embedding?prepare_fail=disk full").text, "disk full");
+    assert_int_equal(prepared("fake:nothing").code, WEIR_INVALID);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -328,6 +360,7 @@ int main(void)
         cmocka_unit_test(every_nth_job_crashes),
         cmocka_unit_test(a_wrong_spec_fails_its_plan),
         cmocka_unit_test(an_inspector_tells_the_truth),
+        cmocka_unit_test(a_preparer_does_as_it_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -34,15 +34,18 @@ static const struct option {
 } options[] = {
 #define AT(member) offsetof(struct spec, member)
     {"weights",          AT(weights_bytes),   KIND_BYTES,    0             },
+    { "packed",          AT(packed_bytes),    KIND_BYTES,    0             },
     { "context",         AT(context_bytes),   KIND_BYTES,    0             },
     { "scratch",         AT(scratch_bytes),   KIND_BYTES,    0             },
     { "touch",           AT(touch),           KIND_YES,      0             },
+    { "prepare",         AT(prepare_ms),      KIND_DURATION, 0             },
     { "load",            AT(load_ms),         KIND_DURATION, 0             },
     { "step",            AT(step_ms),         KIND_DURATION, 0             },
     { "steps",           AT(steps),           KIND_COUNT,    1000000       },
     { "slots",           AT(slots),           KIND_COUNT,    CONTROL_SLOTS },
     { "dim",             AT(dim),             KIND_COUNT,    65536         },
     { "plan_fail",       AT(plan_fail),       KIND_TEXT,     0             },
+    { "prepare_fail",    AT(prepare_fail),    KIND_TEXT,     0             },
     { "load_fail",       AT(load_fail),       KIND_TEXT,     0             },
     { "load_fail_times", AT(load_fail_times), KIND_COUNT,    UINT32_MAX    },
     { "crash",           AT(crash),           KIND_FAULT,    CRASH_PLACES  },
@@ -181,14 +184,17 @@ void spec_plan(const struct spec *s, const char *text, struct plan *out)
     uint64_t fixed;
     if (!size_add(s->context_bytes, s->scratch_bytes, &fixed))
         fixed = UINT64_MAX;
-    *out = (struct plan){ .capabilities = 1u << s->capability,
-                          .architecture = "fake",
-                          .weights_bytes = s->weights_bytes,
-                          .fixed_bytes = fixed,
-                          .positions = SPEC_TOKENS_MAX,
-                          .tokens_max = SPEC_TOKENS_MAX,
-                          .dim = s->dim,
-                          .slots = s->slots };
+    *out = (struct plan){
+        .capabilities = 1u << s->capability,
+        .architecture = "fake",
+        .weights_bytes = s->weights_bytes,
+        .packed_bytes = {s->packed_bytes, s->packed_bytes / 2},
+        .fixed_bytes = fixed,
+        .positions = SPEC_TOKENS_MAX,
+        .tokens_max = SPEC_TOKENS_MAX,
+        .dim = s->dim,
+        .slots = s->slots
+    };
     /* There is no file to take a digest of: what the model is stands in its name. */
     const uint64_t hash = str_hash(str_of(text));
     memcpy(out->digest, &hash, sizeof(hash));

@@ -42,11 +42,12 @@ struct spec_fault {
 
 struct spec {
     enum weir_capability capability;
-    uint64_t weights_bytes, context_bytes, scratch_bytes;
+    uint64_t weights_bytes, packed_bytes, context_bytes, scratch_bytes;
     bool touch;
-    int64_t load_ms, step_ms;
+    int64_t prepare_ms, load_ms, step_ms;
     uint32_t steps, slots, dim;
-    char plan_fail[SPEC_TEXT_MAX], load_fail[SPEC_TEXT_MAX]; /* empty: it does not */
+    /* Empty: it does not. */
+    char plan_fail[SPEC_TEXT_MAX], prepare_fail[SPEC_TEXT_MAX], load_fail[SPEC_TEXT_MAX];
     uint32_t load_fail_times;
     struct spec_fault crash, hang, garbage;
     bool ignore_term;

@@ -41,11 +41,15 @@ static void every_option_is_read(void **state)
 {
     (void)state;
     const struct spec s = parsed(
-        "fake:text_to_image?weights=2GiB&context=512&scratch=1.5MiB&touch=yes&load=2s&step=200ms&"
+        "fake:text_to_image?weights=2GiB&packed=1GiB&prepare=3s&prepare_fail=disk full&"
+        "context=512&scratch=1.5MiB&touch=yes&load=2s&step=200ms&"
         "steps=20&slots=64&dim=8&plan_fail=no such plan&load_fail=disk: a=b&load_fail_times=3&"
         "crash=every:7&hang=step:2&garbage=result&ignore_term=yes&leak=3MiB&script=yes");
     assert_int_equal(s.capability, WEIR_TEXT_TO_IMAGE);
     assert_int_equal(s.weights_bytes, 2 * GiB);
+    assert_int_equal(s.packed_bytes, GiB);
+    assert_int_equal(s.prepare_ms, 3000);
+    assert_string_equal(s.prepare_fail, "disk full");
     assert_int_equal(s.context_bytes, 512);
     assert_int_equal(s.scratch_bytes, 1536 * KiB);
     assert_true(s.touch && s.ignore_term && s.script);

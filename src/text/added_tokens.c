@@ -12,6 +12,7 @@
 struct loading {
     struct vocabulary *vocabulary;
     const struct normalizer *normalizer;
+    struct normalizer_work work;
     struct str *names;  /* what each token is looked for as */
     struct arena texts; /* of names */
 };
@@ -55,15 +56,9 @@ static enum weir_code make_name(struct loading *l, const struct added_token *t,
                                 const struct field *f, struct str *out, struct weir_error *err)
 {
     struct str name = l->vocabulary->pieces[t->id].text;
-    struct buffer normalized;
-    buffer_init(&normalized, (size_t)ADDED_NAME_BYTES_MAX * NORMALIZER_GROWTH_MAX);
-    if (t->is_normalized) {
-        normalizer_apply(l->normalizer, name, &normalized);
-        name = buffer_view(&normalized);
-    }
+    bool failed = t->is_normalized && !normalizer_apply(l->normalizer, name, &l->work, &name);
     *out = arena_str(&l->texts, name);
-    bool failed = normalized.failed || out->data == NULL;
-    buffer_finish(&normalized);
+    failed = failed || out->data == NULL;
     struct field_path path;
     if (failed)
         return weir_fail(err, WEIR_NO_MEMORY, "no memory for %s", field_path(f, &path));
@@ -111,6 +106,7 @@ enum weir_code added_tokens_load(struct added_tokens *a, const struct field *f,
                          count, ADDED_TOKENS_MAX);
     struct loading l = { .vocabulary = v, .normalizer = n };
     arena_init(&l.texts, VOCABULARY_BYTES_MAX);
+    normalizer_work_init(&l.work, ADDED_NAME_BYTES_MAX);
     l.names = mem_new(count, sizeof(*l.names));
     a->items = mem_new(count, sizeof(*a->items));
     a->count = count;
@@ -126,6 +122,7 @@ enum weir_code added_tokens_load(struct added_tokens *a, const struct field *f,
     if (code == WEIR_OK)
         code = build_matcher(a, l.names, true, &a->normalized, err);
     mem_free(l.names);
+    normalizer_work_finish(&l.work);
     arena_finish(&l.texts);
     return code;
 }

@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define QUOTE_BYTES_MAX 40
+#define QUOTE_BYTES_MAX    40
+#define SEQUENCE_DEPTH_MAX 4
 
 static size_t write_path(const struct field *f, struct field_path *out)
 {
@@ -148,27 +149,50 @@ enum weir_code field_only(const struct field *object, const char *const *names,
     return WEIR_OK;
 }
 
-enum weir_code field_component(const struct field *f, const char *list_name, struct component *out,
-                               struct weir_error *err)
+/* A walk over parts; `list_name` is the same in Sequences within Sequences. */
+struct walk {
+    const char *list_name;
+    field_visit visit;
+    void *context;
+    size_t count, depth;
+};
+
+static enum weir_code walk_part(struct walk *w, const struct field *f, struct weir_error *err)
 {
-    out->item = *f;
-    if (field_need_object(f, err) || field_text(f, "type", &out->type, err))
+    struct field_path path;
+    struct component part = { .item = *f };
+    if (field_need_object(f, err) || field_text(f, "type", &part.type, err))
         return WEIR_LOAD_FAILED;
-    if (!str_eq(out->type, STR("Sequence")))
-        return WEIR_OK;
-    out->list = field_of(f, list_name);
-    if (field_need_array(&out->list, err))
-        return WEIR_LOAD_FAILED;
-    if (json_array_size(out->list.value) != 1) {
-        struct field_path path;
-        return weir_fail(err, WEIR_LOAD_FAILED,
-                         "%s has %zu members, a Sequence is supported with 1 member only",
-                         field_path(&out->list, &path), json_array_size(out->list.value));
+    if (!str_eq(part.type, STR("Sequence"))) {
+        if (w->count++ == FIELD_COMPONENTS_MAX)
+            return weir_fail(err, WEIR_LOAD_FAILED, "%s is one part more than the limit of %d",
+                             field_path(f, &path), FIELD_COMPONENTS_MAX);
+        return w->visit(w->context, &part, err);
     }
-    out->item = field_at(&out->list, 0);
-    if (field_need_object(&out->item, err) || field_text(&out->item, "type", &out->type, err))
+    if (w->depth == SEQUENCE_DEPTH_MAX)
+        return weir_fail(err, WEIR_LOAD_FAILED, "%s is a Sequence within %d others, the limit",
+                         field_path(f, &path), SEQUENCE_DEPTH_MAX);
+    struct field list = field_of(f, w->list_name);
+    if (field_need_array(&list, err))
         return WEIR_LOAD_FAILED;
+    w->depth++;
+    for (size_t i = 0; i < json_array_size(list.value); i++) {
+        struct field item = field_at(&list, i);
+        enum weir_code code = walk_part(w, &item, err);
+        if (code != WEIR_OK)
+            return code;
+    }
+    w->depth--;
     return WEIR_OK;
+}
+
+enum weir_code field_components(const struct field *f, const char *list_name, field_visit visit,
+                                void *context, struct weir_error *err)
+{
+    struct walk w = { .list_name = list_name, .visit = visit, .context = context };
+    if (f->value == NULL || json_is_null(f->value))
+        return WEIR_OK;
+    return walk_part(&w, f, err);
 }
 
 enum weir_code field_unknown_type(const struct component *c, struct weir_error *err)

@@ -47,14 +47,21 @@ enum weir_code field_integer(const struct field *f, int64_t least, int64_t most,
 enum weir_code field_only(const struct field *object, const char *const *names,
                           struct weir_error *err);
 
-/* A part of a tokenizer: an object with a type. A Sequence with one member is that member. */
+/* A part of a tokenizer: an object with a type. */
 struct component {
-    struct field list; /* of the Sequence; the item's parent */
     struct field item;
     struct str type;
 };
-enum weir_code field_component(const struct field *f, const char *list_name, struct component *out,
-                               struct weir_error *err);
+typedef enum weir_code (*field_visit)(void *context, const struct component *part,
+                                      struct weir_error *err);
+
+/* The most parts that a tokenizer may be made of at one place. */
+#define FIELD_COMPONENTS_MAX 32
+
+/* Visits what `f` is made of, in order: nothing when it is null or missing, the parts of a Sequence
+ * (whose field `list_name` has them) however deep, or itself. Ends at the first that fails. */
+enum weir_code field_components(const struct field *f, const char *list_name, field_visit visit,
+                                void *context, struct weir_error *err);
 enum weir_code field_unknown_type(const struct component *c, struct weir_error *err);
 
 #endif

@@ -2,187 +2,369 @@
 
 #include "base/check.h"
 #include "base/mem.h"
-#include "text/field.h"
+#include "text/byte_level.h"
 #include "text/unicode.h"
 #include "text/utf8.h"
 
-#define ASCII_GOES 0x80
+#include <string.h>
 
-/* One pass over a text. Decomposition moves combining marks into the order of their classes, so
- * those that were not dropped wait here until something that does not combine comes. (ccc is the
- * class's name in the Unicode database.) */
-struct pass {
-    const struct normalizer *n;
-    struct buffer *out;
-    uint32_t *marks; /* class << 24 | code point */
-    size_t marks_count, marks_cap;
-};
+#define CONTENT_BYTES_MAX 4096
+#define LOWER_ONE_EIGHTH  0x2581 /* ▁, which Nmt takes for a space */
 
-static void emit(struct pass *p, uint32_t c)
+static void put(struct buffer *out, uint32_t c)
 {
-    uint32_t lower[UNICODE_LOWER_MAX] = { c };
-    size_t count = p->n->lowercase ? unicode_lower(c, lower) : 1;
-    for (size_t i = 0; i < count; i++) {
-        uint8_t *room = buffer_reserve(p->out, UTF8_BYTES_MAX);
-        if (room == NULL)
-            return;
-        p->out->len += utf8_put(lower[i], room);
-    }
+    uint8_t *room = buffer_reserve(out, UTF8_BYTES_MAX);
+    if (room != NULL)
+        out->len += utf8_put(c, room);
 }
 
-/* In order of class, equals in order of arrival. A run of marks can be as long as a hostile text,
- * but has few classes: one walk a class keeps the cost linear where sorting by moves would not. */
-static void flush_marks(struct pass *p)
+static size_t ascii_end(struct str text, size_t at)
 {
-    if (p->marks_count == 0)
-        return;
-    bool present[256] = { false };
-    for (size_t i = 0; i < p->marks_count; i++)
-        present[p->marks[i] >> 24] = true;
-    for (uint32_t ccc = 0; ccc < ARRAY_COUNT(present); ccc++) {
-        for (size_t i = 0; present[ccc] && i < p->marks_count; i++) {
-            if (p->marks[i] >> 24 == ccc)
-                emit(p, p->marks[i] & 0xFFFFFF);
+    while (at < text.len && (uint8_t)text.data[at] < 0x80)
+        at++;
+    return at;
+}
+
+static struct str form_step_apply(const struct normalizer_step *n, struct str text,
+                                  struct normalizer_work *w)
+{
+    return form_apply(n->form, text, w->out);
+}
+
+#define FORM_LOAD(upper, lower, compat, composes)                                                  \
+    static enum weir_code lower##_load(struct normalizer_step *n, const struct field *f,           \
+                                       struct weir_error *err)                                     \
+    {                                                                                              \
+        static const char *const names[] = { "type", NULL };                                       \
+        n->form = FORM_##upper;                                                                    \
+        return field_only(f, names, err);                                                          \
+    }
+FORMS(FORM_LOAD)
+#undef FORM_LOAD
+
+static struct str lowercase_apply(const struct normalizer_step *n, struct str text,
+                                  struct normalizer_work *w)
+{
+    (void)n;
+    struct buffer *out = w->out;
+    for (size_t at = 0; at < text.len && !out->failed;) {
+        size_t end = ascii_end(text, at);
+        uint8_t *room = buffer_reserve(out, end - at);
+        for (size_t i = 0; room != NULL && i < end - at; i++) {
+            uint8_t c = (uint8_t)text.data[at + i];
+            room[i] = c >= 'A' && c <= 'Z' ? (uint8_t)(c + ('a' - 'A')) : c;
         }
+        out->len += room != NULL ? end - at : 0;
+        at = end;
+        if (at == text.len)
+            break;
+        uint32_t lower[UNICODE_LOWER_MAX];
+        size_t count = unicode_lower(utf8_next(text, &at), lower);
+        for (size_t i = 0; i < count; i++)
+            put(out, lower[i]);
     }
-    p->marks_count = 0;
+    return buffer_view(out);
 }
 
-static void hold_mark(struct pass *p, uint32_t c, uint8_t ccc)
+/* Copies what `becomes` leaves; it returns the code point that stays or comes instead, or 0. */
+static struct str filter(struct str text, uint32_t (*becomes)(uint32_t c), struct buffer *out)
 {
-    if (p->marks_count == p->marks_cap) {
-        size_t cap = p->marks_cap == 0 ? 16 : p->marks_cap * 2;
-        uint32_t *marks = mem_resize(p->marks, cap, sizeof(*marks));
-        if (marks == NULL) {
-            p->out->failed = true;
-            return;
-        }
-        p->marks = marks;
-        p->marks_cap = cap;
+    for (size_t at = 0; at < text.len && !out->failed;) {
+        uint32_t c = utf8_next(text, &at), to = becomes(c);
+        if (to != 0 || c == 0)
+            put(out, to);
     }
-    p->marks[p->marks_count++] = (uint32_t)ccc << 24 | c;
+    return buffer_view(out);
 }
 
-static void put(struct pass *p, uint32_t c)
+static uint32_t without_accent(uint32_t c)
 {
-    if (!p->n->strip_accents) {
-        emit(p, c);
-        return;
-    }
-    uint32_t parts[UNICODE_DECOMPOSED_MAX];
-    size_t count = unicode_decompose(c, parts);
-    for (size_t i = 0; i < count; i++) {
-        uint8_t ccc = unicode_combining_class(parts[i]);
-        /* A dropped mark with a class would not have kept others from changing places. */
-        if (ccc == 0)
-            flush_marks(p);
-        if (unicode_is_nonspacing(parts[i]))
-            continue;
-        if (ccc == 0)
-            emit(p, parts[i]);
-        else
-            hold_mark(p, parts[i], ccc);
-    }
+    return unicode_is_mark(c) ? 0 : c;
 }
 
-/* Copies ASCII from `at` on and returns where it ends. */
-static size_t copy_ascii(struct pass *p, struct str text, size_t at)
+static struct str strip_accents_apply(const struct normalizer_step *n, struct str text,
+                                      struct normalizer_work *w)
 {
-    size_t end = at;
-    while (end < text.len && (uint8_t)text.data[end] < 0x80)
-        end++;
-    uint8_t *room = buffer_reserve(p->out, end - at);
-    if (room == NULL)
-        return end;
-    size_t wrote = 0;
-    for (; at < end; at++) {
-        uint8_t to = p->n->ascii[(uint8_t)text.data[at]];
-        room[wrote] = to;
-        wrote += to != ASCII_GOES;
-    }
-    p->out->len += wrote;
-    return end;
+    (void)n;
+    return ascii_end(text, 0) == text.len ? text : filter(text, without_accent, w->out);
 }
 
-static void bert_apply(const struct normalizer *n, struct str text, struct buffer *out)
+static uint32_t nmt_becomes(uint32_t c)
 {
-    struct pass p = { .n = n, .out = out };
-    size_t at = 0;
-    while (at < text.len && !out->failed) {
-        uint8_t byte = (uint8_t)text.data[at];
-        if (byte < 0x80) {
-            /* What goes also does not part the marks before it from those behind. */
-            if (n->ascii[byte] == ASCII_GOES) {
-                at++;
-                continue;
-            }
-            flush_marks(&p);
-            at = copy_ascii(&p, text, at);
-            continue;
-        }
-        uint32_t c = utf8_next(text, &at);
-        if (n->clean_text && (c == UNICODE_REPLACEMENT || unicode_is_other(c)))
-            continue;
-        if (n->clean_text && unicode_is_whitespace(c))
-            c = ' ';
-        bool is_apart = n->handle_chinese_chars && unicode_is_chinese(c);
-        if (is_apart)
-            put(&p, ' ');
-        put(&p, c);
-        if (is_apart)
-            put(&p, ' ');
-    }
-    flush_marks(&p);
-    mem_free(p.marks);
-}
-
-static uint8_t bert_ascii(const struct normalizer *n, uint8_t c)
-{
-    if (n->clean_text && (c == 0 || unicode_is_other(c)))
-        return ASCII_GOES;
-    if (n->clean_text && unicode_is_whitespace(c))
+    if ((c >= 0x01 && c <= 0x08) || c == 0x0B || (c >= 0x0E && c <= 0x1F) || c == 0x7F ||
+        c == 0x8F || c == 0x9F)
+        return 0;
+    if (c == '\t' || c == '\n' || c == '\f' || c == '\r' || c == 0x1680 ||
+        (c >= 0x200B && c <= 0x200F) || c == 0x2028 || c == 0x2029 || c == LOWER_ONE_EIGHTH ||
+        c == 0xFEFF || c == UNICODE_REPLACEMENT)
         return ' ';
-    return n->lowercase && c >= 'A' && c <= 'Z' ? (uint8_t)(c + ('a' - 'A')) : c;
+    return c;
 }
 
-static enum weir_code bert_load(struct normalizer *n, const struct field *f, struct weir_error *err)
+static struct str nmt_apply(const struct normalizer_step *n, struct str text,
+                            struct normalizer_work *w)
 {
-    static const char *const names[] = { "type",          "clean_text", "handle_chinese_chars",
-                                         "strip_accents", "lowercase",  NULL };
-    if (field_only(f, names, err) || field_bool(f, "clean_text", &n->clean_text, err) ||
-        field_bool(f, "handle_chinese_chars", &n->handle_chinese_chars, err) ||
-        field_bool(f, "lowercase", &n->lowercase, err))
+    (void)n;
+    return filter(text, nmt_becomes, w->out);
+}
+
+static struct str strip_apply(const struct normalizer_step *n, struct str text,
+                              struct normalizer_work *w)
+{
+    (void)w;
+    size_t start = 0, end = text.len;
+    while (n->strips_left && start < end) {
+        size_t at = start;
+        if (!unicode_is_whitespace(utf8_next(text, &at)))
+            break;
+        start = at;
+    }
+    while (n->strips_right && end > start) {
+        size_t at = end;
+        if (!unicode_is_whitespace(utf8_previous(text, &at)))
+            break;
+        end = at;
+    }
+    return (struct str){ text.data + start, end - start };
+}
+
+static enum weir_code strip_load(struct normalizer_step *n, const struct field *f,
+                                 struct weir_error *err)
+{
+    static const char *const names[] = { "type", "strip_left", "strip_right", NULL };
+    if (field_only(f, names, err) || field_bool(f, "strip_left", &n->strips_left, err) ||
+        field_bool(f, "strip_right", &n->strips_right, err))
         return WEIR_LOAD_FAILED;
-    /* Not said means: as lowercase, which is how the first BERT models were made. */
-    struct field strip = field_of(f, "strip_accents");
-    n->strip_accents = n->lowercase;
-    if (strip.value != NULL && !json_is_null(strip.value) &&
-        field_bool(f, "strip_accents", &n->strip_accents, err))
-        return WEIR_LOAD_FAILED;
-    for (uint8_t c = 0; c < ARRAY_COUNT(n->ascii); c++)
-        n->ascii[c] = bert_ascii(n, c);
+    n->drops_alone = n->strips_left;
     return WEIR_OK;
 }
 
-static const struct normalizer_kind kinds[] = {
-    {"BertNormalizer", bert_load, bert_apply},
+static enum weir_code load_content(struct normalizer_step *n, const struct field *f,
+                                   const char *name, struct weir_error *err)
+{
+    struct str text;
+    if (field_text(f, name, &text, err))
+        return WEIR_LOAD_FAILED;
+    if (text.len > CONTENT_BYTES_MAX) {
+        struct field_path path;
+        struct field content = field_of(f, name);
+        return weir_fail(err, WEIR_LOAD_FAILED, "%s has %zu bytes, the limit is %d",
+                         field_path(&content, &path), text.len, CONTENT_BYTES_MAX);
+    }
+    n->content = mem_copy_text(text.data, text.len);
+    return WEIR_OK;
+}
+
+static enum weir_code replace_load(struct normalizer_step *n, const struct field *f,
+                                   struct weir_error *err)
+{
+    static const char *const names[] = { "type", "pattern", "content", NULL };
+    struct field pattern = field_of(f, "pattern");
+    if (field_only(f, names, err) || load_content(n, f, "content", err))
+        return WEIR_LOAD_FAILED;
+    return pattern_load(&n->pattern, &pattern, err);
+}
+
+static struct str replace_apply(const struct normalizer_step *n, struct str text,
+                                struct normalizer_work *w)
+{
+    struct buffer *out = w->out;
+    struct pattern_scan scan = pattern_scan(&n->pattern, &w->pattern, text);
+    struct str content = str_of(n->content);
+    size_t copied = 0, start, end;
+    bool found = false;
+    while (pattern_next(&scan, &start, &end) && !out->failed) {
+        buffer_append(out, text.data + copied, start - copied);
+        buffer_str(out, content);
+        copied = end;
+        found = true;
+    }
+    if (found)
+        buffer_append(out, text.data + copied, text.len - copied);
+    out->failed = out->failed || w->pattern.gave_up || w->pattern.no_memory;
+    return found ? buffer_view(out) : text;
+}
+
+static enum weir_code prepend_load(struct normalizer_step *n, const struct field *f,
+                                   struct weir_error *err)
+{
+    static const char *const names[] = { "type", "prepend", NULL };
+    return field_only(f, names, err) ? WEIR_LOAD_FAILED : load_content(n, f, "prepend", err);
+}
+
+static struct str prepend_apply(const struct normalizer_step *n, struct str text,
+                                struct normalizer_work *w)
+{
+    struct buffer *out = w->out;
+    if (text.len == 0)
+        return text;
+    buffer_text(out, n->content);
+    buffer_str(out, text);
+    return buffer_view(out);
+}
+
+static enum weir_code precompiled_load(struct normalizer_step *n, const struct field *f,
+                                       struct weir_error *err)
+{
+    static const char *const names[] = { "type", "precompiled_charsmap", NULL };
+    struct field map = field_of(f, "precompiled_charsmap");
+    return field_only(f, names, err) ? WEIR_LOAD_FAILED : charsmap_load(&n->map, &map, err);
+}
+
+static struct str precompiled_apply(const struct normalizer_step *n, struct str text,
+                                    struct normalizer_work *w)
+{
+    charsmap_apply(&n->map, text, w->out);
+    return buffer_view(w->out);
+}
+
+static struct str byte_level_apply(const struct normalizer_step *n, struct str text,
+                                   struct normalizer_work *w)
+{
+    (void)n;
+    byte_level_write(text, w->out);
+    return buffer_view(w->out);
+}
+
+#define FORM_KIND(upper, lower, compat, composes)                                                  \
+    { .name = #upper, .load = lower##_load, .apply = form_step_apply },
+static const struct normalizer_kind forms[FORMS_COUNT] = { FORMS(FORM_KIND) };
+#undef FORM_KIND
+
+static const struct normalizer_kind others[] = {
+    {"Lowercase",     NULL,             lowercase_apply,     false},
+    { "StripAccents", NULL,             strip_accents_apply, true },
+    { "Strip",        strip_load,       strip_apply,         false},
+    { "Replace",      replace_load,     replace_apply,       false},
+    { "Prepend",      prepend_load,     prepend_apply,       false},
+    { "Precompiled",  precompiled_load, precompiled_apply,   false},
+    { "Nmt",          NULL,             nmt_apply,           true },
+    { "ByteLevel",    NULL,             byte_level_apply,    false},
 };
+
+static const struct normalizer_kind *find_kind(struct str name)
+{
+    if (str_eq(name, str_of(normalizer_bert.name)))
+        return &normalizer_bert;
+    for (size_t i = 0; i < ARRAY_COUNT(others); i++) {
+        if (str_eq(name, str_of(others[i].name)))
+            return &others[i];
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(forms); i++) {
+        if (str_eq(name, str_of(forms[i].name)))
+            return &forms[i];
+    }
+    return NULL;
+}
+
+static enum weir_code load_step(void *context, const struct component *part, struct weir_error *err)
+{
+    static const char *const names[] = { "type", NULL };
+    struct normalizer *n = context;
+    const struct normalizer_kind *kind = find_kind(part->type);
+    if (kind == NULL)
+        return field_unknown_type(part, err);
+    struct normalizer_step *step = &n->steps[n->count++];
+    step->kind = kind;
+    step->drops_alone = kind->drops_alone;
+    return kind->load != NULL ? kind->load(step, &part->item, err)
+                              : field_only(&part->item, names, err);
+}
 
 enum weir_code normalizer_load(struct normalizer *n, const struct field *f, struct weir_error *err)
 {
-    struct component part;
-    if (field_component(f, "normalizers", &part, err))
-        return WEIR_LOAD_FAILED;
-    for (size_t i = 0; i < ARRAY_COUNT(kinds); i++) {
-        if (str_eq(part.type, str_of(kinds[i].name))) {
-            n->kind = &kinds[i];
-            return kinds[i].load(n, &part.item, err);
-        }
-    }
-    return field_unknown_type(&part, err);
+    n->steps = mem_new(FIELD_COMPONENTS_MAX, sizeof(*n->steps));
+    return field_components(f, "normalizers", load_step, n, err);
 }
 
-void normalizer_apply(const struct normalizer *n, struct str text, struct buffer *out)
+void normalizer_finish(struct normalizer *n)
 {
-    n->kind->apply(n, text, out);
+    for (size_t i = 0; i < n->count; i++) {
+        pattern_finish(&n->steps[i].pattern);
+        mem_free(n->steps[i].content);
+        charsmap_finish(&n->steps[i].map);
+    }
+    mem_free(n->steps);
+    *n = (struct normalizer){ 0 };
+}
+
+void normalizer_work_init(struct normalizer_work *w, size_t text_len)
+{
+    *w = (struct normalizer_work){ .out = &w->rooms[0] };
+    for (size_t i = 0; i < ARRAY_COUNT(w->rooms); i++)
+        buffer_init(&w->rooms[i], text_len * NORMALIZER_GROWTH_MAX + NORMALIZER_GROWTH_BYTES);
+}
+
+void normalizer_work_finish(struct normalizer_work *w)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(w->rooms); i++)
+        buffer_finish(&w->rooms[i]);
+    pattern_work_finish(&w->pattern);
+}
+
+/* A buffer that failed near its ceiling met it; elsewhere there was no memory. */
+static bool is_full(const struct buffer *b)
+{
+    size_t text_len = (b->max - NORMALIZER_GROWTH_BYTES) / NORMALIZER_GROWTH_MAX;
+    return b->len >= text_len * (NORMALIZER_GROWTH_MAX - 1);
+}
+
+/* The steps' results lie in the two rooms in turn: a step never writes where its text lies. */
+static bool apply_step(const struct normalizer_step *step, struct str *text,
+                       struct normalizer_work *w)
+{
+    struct buffer *out = w->out;
+    buffer_clear(out);
+    *text = step->kind->apply(step, *text, w);
+    if (out->failed) {
+        w->gave_up = w->pattern.gave_up || (!w->pattern.no_memory && is_full(out));
+        return false;
+    }
+    if (out->len > 0)
+        w->out = out == &w->rooms[0] ? &w->rooms[1] : &w->rooms[0];
+    return true;
+}
+
+bool normalizer_apply(const struct normalizer *n, struct str text, struct normalizer_work *w,
+                      struct str *out)
+{
+    for (size_t i = 0; i < n->count; i++) {
+        if (!apply_step(&n->steps[i], &text, w))
+            return false;
+    }
+    *out = text;
+    return true;
+}
+
+/* Where more than one code point is replaced at the beginning the last of them is what the content
+ * stands for; where the content is empty nothing of them is left. */
+static bool replaces_start(const struct normalizer_step *step, struct str text,
+                           struct normalizer_work *w)
+{
+    if (step->pattern.literal == NULL && step->pattern.code == NULL)
+        return false;
+    struct pattern_scan scan = pattern_scan(&step->pattern, &w->pattern, text);
+    size_t start = 0, end = 0, first = 0;
+    if (!pattern_next(&scan, &start, &end) || start > 0 || end == 0)
+        return false;
+    utf8_next(text, &first);
+    return end > first || step->content[0] == '\0';
+}
+
+bool normalizer_starts(const struct normalizer *n, struct str text, struct normalizer_work *w)
+{
+    for (size_t i = 0; i < n->count && text.len > 0; i++) {
+        const struct normalizer_step *step = &n->steps[i];
+        struct str alone = { text.data, 0 };
+        utf8_next(text, &alone.len);
+        if (replaces_start(step, text, w))
+            return false;
+        if (step->drops_alone) {
+            buffer_clear(w->out);
+            alone = step->kind->apply(step, alone, w);
+        }
+        if (alone.len == 0 || !apply_step(step, &text, w))
+            return false;
+    }
+    return text.len > 0;
 }

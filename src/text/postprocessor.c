@@ -109,12 +109,9 @@ static enum weir_code load_template(struct assembly *t, const struct field *f,
 }
 
 /* "cls": [name, id] before the text, "sep": [name, id] behind it. */
-static enum weir_code load_bert(struct assembly *t, const struct field *f, struct weir_error *err)
+static enum weir_code load_pair(struct assembly *t, const struct field *f, struct weir_error *err)
 {
-    static const char *const names[] = { "type", "cls", "sep", NULL };
     static const char *const order[] = { "cls", "sep" };
-    if (field_only(f, names, err))
-        return WEIR_LOAD_FAILED;
     for (size_t i = 0; i < ARRAY_COUNT(order); i++) {
         struct field pair = field_of(f, order[i]);
         struct field id = field_at(&pair, 1);
@@ -125,24 +122,61 @@ static enum weir_code load_bert(struct assembly *t, const struct field *f, struc
     return WEIR_OK;
 }
 
+static enum weir_code load_bert(struct assembly *t, const struct field *f, struct weir_error *err)
+{
+    static const char *const names[] = { "type", "cls", "sep", NULL };
+    return field_only(f, names, err) ? WEIR_LOAD_FAILED : load_pair(t, f, err);
+}
+
+/* The fields besides those of BERT are about offsets, which are not given. */
+static enum weir_code load_roberta(struct assembly *t, const struct field *f,
+                                   struct weir_error *err)
+{
+    static const char *const names[] = { "type", "cls", "sep", "trim_offsets", "add_prefix_space",
+                                         NULL };
+    return field_only(f, names, err) ? WEIR_LOAD_FAILED : load_pair(t, f, err);
+}
+
+static enum weir_code load_byte_level(struct assembly *t, const struct field *f,
+                                      struct weir_error *err)
+{
+    (void)t;
+    static const char *const names[] = { "type", "add_prefix_space", "trim_offsets", "use_regex",
+                                         NULL };
+    return field_only(f, names, err);
+}
+
 static const struct {
     const char *name;
     enum weir_code (*load)(struct assembly *t, const struct field *f, struct weir_error *err);
 } kinds[] = {
-    {"TemplateProcessing", load_template},
-    { "BertProcessing",    load_bert    },
+    {"TemplateProcessing", load_template  },
+    { "BertProcessing",    load_bert      },
+    { "RobertaProcessing", load_roberta   },
+    { "ByteLevel",         load_byte_level},
 };
+
+static enum weir_code load_part(void *context, const struct component *part, struct weir_error *err)
+{
+    struct assembly *t = context;
+    struct field_path path;
+    size_t i = 0;
+    while (i < ARRAY_COUNT(kinds) && !str_eq(part->type, str_of(kinds[i].name)))
+        i++;
+    if (i == ARRAY_COUNT(kinds))
+        return field_unknown_type(part, err);
+    /* What the reference makes of that (special tokens around special tokens) no model was
+     * trained on. */
+    if (t->saw_text && kinds[i].load != load_byte_level)
+        return weir_fail(err, WEIR_LOAD_FAILED,
+                         "%s: '%s' around what another processor made is not supported",
+                         field_path(&part->item, &path), kinds[i].name);
+    return kinds[i].load(t, &part->item, err);
+}
 
 enum weir_code postprocessor_load(struct postprocessor *p, const struct field *f,
                                   const struct vocabulary *v, struct weir_error *err)
 {
-    struct component part;
-    if (field_component(f, "processors", &part, err))
-        return WEIR_LOAD_FAILED;
     struct assembly t = { .p = p, .vocabulary = v };
-    for (size_t i = 0; i < ARRAY_COUNT(kinds); i++) {
-        if (str_eq(part.type, str_of(kinds[i].name)))
-            return kinds[i].load(&t, &part.item, err);
-    }
-    return field_unknown_type(&part, err);
+    return field_components(f, "processors", load_part, &t, err);
 }

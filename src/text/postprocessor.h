@@ -1,6 +1,7 @@
 /* postprocessor.h — the special tokens around the ids of one text.
  *
- * Every type that a file may name comes down to some ids before the text and some behind it. The
+ * Every type that a file may name (TemplateProcessing, BertProcessing, RobertaProcessing, and
+ * ByteLevel, which adds none) comes down to some ids before the text and some behind it. The
  * templates for pairs of texts are not read: weir embeds one text at a time. */
 #ifndef TEXT_POSTPROCESSOR_H
 #define TEXT_POSTPROCESSOR_H
@@ -20,7 +21,8 @@ struct postprocessor {
     size_t prefix_count, suffix_count;
 };
 
-/* `f` is the file's field `post_processor`. Every id must have a piece in the vocabulary. */
+/* `f` is the file's field `post_processor`; null adds nothing. Every id must have a piece in the
+ * vocabulary. */
 enum weir_code postprocessor_load(struct postprocessor *p, const struct field *f,
                                   const struct vocabulary *v, struct weir_error *err);
 

@@ -10,9 +10,11 @@
 #include "text/postprocessor.h"
 #include "text/pretokenizer.h"
 #include "text/subword.h"
-#include "text/utf8.h"
 
 #include <string.h>
+
+/* Decoding passes by more bytes than it leaves: a piece like <0x41> becomes one byte. */
+#define DECODED_GROWTH_MAX 8
 
 struct tokenizer {
     struct normalizer normalizer;
@@ -117,6 +119,8 @@ void tokenizer_destroy(struct tokenizer *t)
     if (t == NULL)
         return;
     added_tokens_finish(&t->added);
+    normalizer_finish(&t->normalizer);
+    pretokenizer_finish(&t->pretokenizer);
     subword_finish(&t->subword);
     decoder_finish(&t->decoder);
     mem_free(t);
@@ -143,47 +147,67 @@ static bool append_ids(struct tokens *out, const int32_t *ids, size_t count)
     return true;
 }
 
-static bool encode_words(const struct tokenizer *t, struct str text, struct tokens *out)
+/* One text on its way to ids. */
+struct encoding {
+    const struct tokenizer *t;
+    struct tokens *out;
+    struct normalizer_work normalizer;
+    struct pretokenizer_walk words;
+};
+
+static bool encode_word(void *context, struct str word)
 {
-    struct str word;
-    while (pretokenizer_next(&t->pretokenizer, &text, &word)) {
-        if (!subword_encode(&t->subword, word, out))
-            return false;
-    }
-    return true;
+    struct encoding *e = context;
+    return subword_encode(&e->t->subword, word, e->out);
 }
 
-static bool encode_normalized(const struct tokenizer *t, struct str text, struct tokens *out)
+/* `starts`: the text stands where the raw text begins. */
+static bool encode_normalized(struct encoding *e, struct str text, bool starts)
 {
-    struct added_scan scan = added_tokens_scan_normalized(&t->added, text);
+    struct added_scan scan = added_tokens_scan_normalized(&e->t->added, text);
     const struct added_token *token;
     struct str part;
     while (added_tokens_next(&scan, &part, &token)) {
-        bool ok = token != NULL ? append_ids(out, &token->id, 1) : encode_words(t, part, out);
+        struct piece piece = { part, starts && part.data == text.data };
+        bool ok =
+            token != NULL ? append_ids(e->out, &token->id, 1) : pretokenizer_run(&e->words, piece);
         if (!ok)
             return false;
     }
     return true;
 }
 
-static bool encode_raw(const struct tokenizer *t, struct str text, struct tokens *out)
+static bool encode_raw(struct encoding *e, struct str text)
 {
-    struct buffer normalized;
-    buffer_init(&normalized, text.len * NORMALIZER_GROWTH_MAX + UTF8_BYTES_MAX);
+    const struct tokenizer *t = e->t;
     struct added_scan scan = added_tokens_scan_raw(&t->added, text);
     const struct added_token *token;
     struct str part;
-    bool ok = true;
-    while (ok && added_tokens_next(&scan, &part, &token)) {
-        if (token != NULL) {
-            ok = append_ids(out, &token->id, 1);
-            continue;
-        }
-        buffer_clear(&normalized);
-        normalizer_apply(&t->normalizer, part, &normalized);
-        ok = !normalized.failed && encode_normalized(t, buffer_view(&normalized), out);
+    while (added_tokens_next(&scan, &part, &token)) {
+        bool ok = true, starts = token == NULL && t->pretokenizer.asks_first &&
+                                 part.data == text.data &&
+                                 normalizer_starts(&t->normalizer, part, &e->normalizer);
+        if (token != NULL)
+            ok = append_ids(e->out, &token->id, 1);
+        else
+            ok = normalizer_apply(&t->normalizer, part, &e->normalizer, &part) &&
+                 encode_normalized(e, part, starts);
+        if (!ok)
+            return false;
     }
-    buffer_finish(&normalized);
+    return true;
+}
+
+static bool encode_text(const struct tokenizer *t, struct str text, struct tokens *out,
+                        bool *out_gave_up)
+{
+    struct encoding e = { .t = t, .out = out };
+    normalizer_work_init(&e.normalizer, text.len);
+    pretokenizer_walk_init(&e.words, &t->pretokenizer, e.normalizer.rooms[0].max, encode_word, &e);
+    bool ok = encode_raw(&e, text);
+    *out_gave_up = e.normalizer.gave_up || pretokenizer_gave_up(&e.words);
+    pretokenizer_walk_finish(&e.words);
+    normalizer_work_finish(&e.normalizer);
     return ok;
 }
 
@@ -203,11 +227,17 @@ enum weir_code tokenizer_encode(const struct tokenizer *t, struct str text, bool
     const struct postprocessor *p = &t->postprocessor;
     size_t before = out->count;
     bool ok = !add_special_tokens || append_ids(out, p->prefix, p->prefix_count);
-    ok = ok && encode_raw(t, text, out);
+    bool gave_up = false;
+    ok = ok && encode_text(t, text, out, &gave_up);
     ok = ok && (!add_special_tokens || append_ids(out, p->suffix, p->suffix_count));
     if (ok)
         return WEIR_OK;
     out->count = before;
+    if (gave_up)
+        return weir_fail(err, WEIR_INVALID,
+                         "a text of %zu bytes takes a pattern of the tokenizer, or what its "
+                         "normalizer makes of it, over their limits",
+                         text.len);
     return weir_fail(err, WEIR_NO_MEMORY, "no memory for the tokens of a text of %zu bytes",
                      text.len);
 }
@@ -231,15 +261,13 @@ bool tokenizer_truncate(const struct tokenizer *t, struct tokens *tokens, size_t
     return true;
 }
 
-enum weir_code tokenizer_decode(const struct tokenizer *t, const int32_t *ids, size_t count,
-                                bool skip_special, struct buffer *out, struct weir_error *err)
+static enum weir_code decode(const struct tokenizer *t, const int32_t *ids, size_t count,
+                             bool skip_special, struct decoder_pieces *pieces,
+                             struct weir_error *err)
 {
     const struct vocabulary *v = &t->subword.vocabulary;
-    size_t before = out->len;
-    bool is_first = true;
-    for (size_t i = 0; i < count && !out->failed; i++) {
+    for (size_t i = 0; i < count; i++) {
         if (!vocabulary_has(v, ids[i])) {
-            out->len = before;
             weir_fail(err, WEIR_INVALID, "token %zu is %d, which is not in the vocabulary of %zu",
                       i, ids[i], v->size);
             if (err != NULL) {
@@ -248,14 +276,26 @@ enum weir_code tokenizer_decode(const struct tokenizer *t, const int32_t *ids, s
             }
             return WEIR_INVALID;
         }
-        if (skip_special && v->pieces[ids[i]].is_special)
-            continue;
-        decoder_append(&t->decoder, v->pieces[ids[i]].text, is_first, out);
-        is_first = false;
+        if (!skip_special || !v->pieces[ids[i]].is_special)
+            decoder_pieces_add(pieces, v->pieces[ids[i]].text);
     }
-    if (!out->failed)
-        return WEIR_OK;
-    out->len = before;
-    return weir_fail(err, WEIR_INVALID, "the text of %zu tokens is over the limit of %zu bytes",
-                     count, out->max);
+    return WEIR_OK;
+}
+
+enum weir_code tokenizer_decode(const struct tokenizer *t, const int32_t *ids, size_t count,
+                                bool skip_special, struct buffer *out, struct weir_error *err)
+{
+    struct decoder_pieces pieces;
+    size_t before = out->len;
+    decoder_pieces_init(&pieces, DECODED_GROWTH_MAX * (out->max - out->len) + DECODED_GROWTH_MAX);
+    enum weir_code code = decode(t, ids, count, skip_special, &pieces, err);
+    if (code == WEIR_OK && !pieces.texts.failed)
+        decoder_run(&t->decoder, &pieces, out);
+    if (code == WEIR_OK && (out->failed || pieces.texts.failed)) {
+        out->len = before;
+        code = weir_fail(err, WEIR_INVALID, "the text of %zu tokens is over the limit of %zu bytes",
+                         count, out->max);
+    }
+    decoder_pieces_finish(&pieces);
+    return code;
 }

@@ -1,12 +1,12 @@
 /* tokenizer.h — texts to token ids and back, as a Hugging Face tokenizer.json says.
  *
  * Promises the very ids that the library `tokenizers` gives (unicode.h says which version where it
- * matters). Supported is what BERT files use; a file that asks for anything else is refused with
- * the name of the field. Nothing is ever cut or filled up behind the caller's back. A text goes
- * through these rooms:
+ * matters). Supported is what published encoders use; a file that asks for anything else is refused
+ * with the name of the field. Nothing is ever cut or filled up behind the caller's back. A text
+ * goes through these rooms:
  *
  *     added_tokens   names of whole tokens, in the raw text
- *     normalizer     cleaned, accents off, lower case
+ *     normalizer     cleaned, accents off, lower case, and the like
  *     added_tokens   names that are looked for in normalised text
  *     pretokenizer   words
  *     subword        ids

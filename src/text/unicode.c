@@ -3,14 +3,13 @@
 #include "base/check.h"
 #include "text/unicode_table.h"
 
+#include <string.h>
 #include <utf8proc.h>
 
-#define FIRST_WITH_CLASS      0x300 /* nothing before it combines */
-#define FIRST_DECOMPOSING     0xC0
-#define CAPITAL_I_WITH_DOT    0x130
-#define COMBINING_DOT_ABOVE   0x307
-#define ZERO_WIDTH_NON_JOINER 0x200C
-#define ZERO_WIDTH_JOINER     0x200D
+#define FIRST_WITH_CLASS    0x300 /* nothing before it combines */
+#define FIRST_DECOMPOSING   0xA0
+#define CAPITAL_I_WITH_DOT  0x130
+#define COMBINING_DOT_ABOVE 0x307
 
 static const struct unicode_range whitespace[] = {
     {0x9,     0xD   },
@@ -35,14 +34,6 @@ static const struct unicode_range chinese[] = {
     { 0x2B740, 0x2B81F},
     { 0x2B920, 0x2CEAF},
     { 0x2F800, 0x2FA1F},
-};
-
-/* Symbols that are letters to a regular expression: circled and squared Latin. */
-static const struct unicode_range letter_symbols[] = {
-    {0x24B6,   0x24E9 },
-    { 0x1F130, 0x1F149},
-    { 0x1F150, 0x1F169},
-    { 0x1F170, 0x1F189},
 };
 
 static bool is_in(uint32_t c, const struct unicode_range *ranges, size_t count)
@@ -78,6 +69,11 @@ bool unicode_is_nonspacing(uint32_t c)
     return c >= FIRST_WITH_CLASS && is_in(c, unicode_nonspacing, unicode_nonspacing_count);
 }
 
+bool unicode_is_mark(uint32_t c)
+{
+    return c >= FIRST_WITH_CLASS && is_in(c, unicode_mark, unicode_mark_count);
+}
+
 bool unicode_is_chinese(uint32_t c)
 {
     return c >= chinese[0].first && is_in(c, chinese, ARRAY_COUNT(chinese));
@@ -85,38 +81,71 @@ bool unicode_is_chinese(uint32_t c)
 
 bool unicode_is_word(uint32_t c)
 {
+    return is_in(c, unicode_word, unicode_word_count);
+}
+
+bool unicode_is_numeric(uint32_t c)
+{
+    return is_in(c, unicode_numeric, unicode_numeric_count);
+}
+
+/* The category's first letter; '\0' where the table of newer ones says nothing. */
+static char newer_category(uint32_t c)
+{
+    size_t low = 0, high = unicode_newer_categories_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (c > unicode_newer_categories[middle].last)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    bool is_there =
+        low < unicode_newer_categories_count && c >= unicode_newer_categories[low].first;
+    return is_there ? unicode_newer_categories[low].category[0] : '\0';
+}
+
+enum unicode_class unicode_class(uint32_t c)
+{
+    if (unicode_is_whitespace(c))
+        return UNICODE_SPACE;
     switch (utf8proc_category((utf8proc_int32_t)c)) {
     case UTF8PROC_CATEGORY_LU:
     case UTF8PROC_CATEGORY_LL:
     case UTF8PROC_CATEGORY_LT:
     case UTF8PROC_CATEGORY_LM:
-    case UTF8PROC_CATEGORY_LO:
-    case UTF8PROC_CATEGORY_MN:
-    case UTF8PROC_CATEGORY_MC:
-    case UTF8PROC_CATEGORY_ME:
+    case UTF8PROC_CATEGORY_LO: return UNICODE_LETTER;
     case UTF8PROC_CATEGORY_ND:
     case UTF8PROC_CATEGORY_NL:
-    case UTF8PROC_CATEGORY_PC: return true;
-    default: break;
+    case UTF8PROC_CATEGORY_NO: return UNICODE_NUMBER;
+    case UTF8PROC_CATEGORY_CN: break;
+    default: return UNICODE_SIGN;
     }
-    return c == ZERO_WIDTH_NON_JOINER || c == ZERO_WIDTH_JOINER ||
-           is_in(c, letter_symbols, ARRAY_COUNT(letter_symbols));
+    switch (newer_category(c)) {
+    case 'L': return UNICODE_LETTER;
+    case 'N': return UNICODE_NUMBER;
+    default: return UNICODE_SIGN;
+    }
 }
 
+/* Before the first of the table almost everything of most texts lies. */
 static bool is_newer(uint32_t c)
 {
     return c >= unicode_newer[0].first && is_in(c, unicode_newer, unicode_newer_count);
 }
 
-size_t unicode_decompose(uint32_t c, uint32_t out[UNICODE_DECOMPOSED_MAX])
+size_t unicode_decompose(uint32_t c, bool is_compat, uint32_t out[UNICODE_DECOMPOSED_MAX])
 {
     out[0] = c;
     if (c < FIRST_DECOMPOSING || is_newer(c))
         return 1;
+    if (is_compat && is_in(c, unicode_newer_compat, unicode_newer_compat_count))
+        is_compat = false;
     utf8proc_int32_t parts[UNICODE_DECOMPOSED_MAX];
     int unused = 0; /* for grapheme breaks, which are not asked for */
-    utf8proc_ssize_t count = utf8proc_decompose_char(
-        (utf8proc_int32_t)c, parts, UNICODE_DECOMPOSED_MAX, UTF8PROC_DECOMPOSE, &unused);
+    utf8proc_option_t how = is_compat ? UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT : UTF8PROC_DECOMPOSE;
+    utf8proc_ssize_t count =
+        utf8proc_decompose_char((utf8proc_int32_t)c, parts, UNICODE_DECOMPOSED_MAX, how, &unused);
     CHECK(count >= 1 && count <= UNICODE_DECOMPOSED_MAX);
     for (utf8proc_ssize_t i = 0; i < count; i++)
         out[i] = (uint32_t)parts[i];
@@ -128,6 +157,38 @@ uint8_t unicode_combining_class(uint32_t c)
     if (c < FIRST_WITH_CLASS || is_newer(c))
         return 0;
     return (uint8_t)utf8proc_get_property((utf8proc_int32_t)c)->combining_class;
+}
+
+/* What libutf8proc would see in a newer code point is no business of the reference: such a one is a
+ * starter that nothing composes with, so it parts what is composed. */
+size_t unicode_compose(uint32_t *points, size_t count)
+{
+    size_t kept = 0;
+    for (size_t at = 0; at < count;) {
+        size_t end = at;
+        while (end < count && !is_newer(points[end]))
+            end++;
+        utf8proc_ssize_t left = utf8proc_normalize_utf32((utf8proc_int32_t *)(points + at),
+                                                         (utf8proc_ssize_t)(end - at),
+                                                         UTF8PROC_STABLE | UTF8PROC_COMPOSE);
+        CHECK(left >= 0 && (size_t)left <= end - at);
+        memmove(points + kept, points + at, (size_t)left * sizeof(*points));
+        kept += (size_t)left;
+        at = end;
+        while (at < count && is_newer(points[at]))
+            points[kept++] = points[at++];
+    }
+    return kept;
+}
+
+bool unicode_grapheme_breaks(uint32_t before, uint32_t behind, int32_t *state)
+{
+    utf8proc_int32_t kept = *state;
+    bool breaks =
+        utf8proc_grapheme_break_stateful((utf8proc_int32_t)before, (utf8proc_int32_t)behind, &kept);
+    *state = kept;
+    return breaks && !(behind >= unicode_newer_extending[0].first && before >= ' ' &&
+                       is_in(behind, unicode_newer_extending, unicode_newer_extending_count));
 }
 
 size_t unicode_lower(uint32_t c, uint32_t out[UNICODE_LOWER_MAX])

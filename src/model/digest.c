@@ -14,17 +14,29 @@ static bool add_part(EVP_MD_CTX *sha, struct str part)
            EVP_DigestUpdate(sha, part.data, part.len) == 1;
 }
 
-enum weir_code digest_model(struct str header, uint64_t file_bytes, const struct folder *folder,
-                            uint8_t out[DIGEST_BYTES], struct weir_error *err)
+static bool add_files(EVP_MD_CTX *sha, const struct weight_files *w)
 {
-    uint8_t digest[EVP_MAX_MD_SIZE], size[8];
+    bool done = true;
+    for (size_t i = 0; done && i < w->count; i++) {
+        uint8_t size[8];
+        for (size_t k = 0; k < sizeof(size); k++)
+            size[k] = (uint8_t)((uint64_t)w->files[i].map.size >> (8 * k));
+        done = add_part(sha, (struct str){ (const char *)size, sizeof(size) }) &&
+               add_part(sha, safetensors_header(&w->files[i]));
+    }
+    return done;
+}
+
+enum weir_code digest_model(const struct weight_files *const *files, size_t count,
+                            const struct folder *folder, uint8_t out[DIGEST_BYTES],
+                            struct weir_error *err)
+{
+    uint8_t digest[EVP_MAX_MD_SIZE];
     unsigned length = 0;
     EVP_MD_CTX *sha = EVP_MD_CTX_new();
-    for (size_t i = 0; i < sizeof(size); i++)
-        size[i] = (uint8_t)(file_bytes >> (8 * i));
-    bool done = sha != NULL && EVP_DigestInit_ex(sha, EVP_sha256(), NULL) == 1 &&
-                add_part(sha, (struct str){ (const char *)size, sizeof(size) }) &&
-                add_part(sha, header);
+    bool done = sha != NULL && EVP_DigestInit_ex(sha, EVP_sha256(), NULL) == 1;
+    for (size_t i = 0; done && i < count; i++)
+        done = add_files(sha, files[i]);
     for (size_t i = 0; done && i < folder->count; i++)
         done = add_part(sha, str_of(folder->files[i].name)) &&
                add_part(sha, buffer_view(&folder->files[i].text));

@@ -63,7 +63,12 @@ static enum weir_code read_file(struct folder *f, const char *name, size_t bytes
     return WEIR_OK;
 }
 
-static bool is_there(const struct folder *f, const char *name)
+bool folder_is_inside(const char *name)
+{
+    return name[0] != '/' && strstr(name, "..") == NULL;
+}
+
+bool folder_has(const struct folder *f, const char *name)
 {
     char *path = file_join(f->path, name);
     bool there = file_exists(path);
@@ -76,14 +81,22 @@ enum weir_code folder_json(struct folder *f, const char *name, enum folder_need 
 {
     struct folder_file *file;
     json_error_t problem;
-    if (need == FOLDER_OPTIONAL && file_is_folder(f->path) && !is_there(f, name)) {
+    size_t flags = JSON_REJECT_DUPLICATES;
+    for (size_t i = 0; i < f->count; i++) {
+        if (f->files[i].json == NULL || strcmp(f->files[i].name, name) != 0)
+            continue;
+        *out = (struct field){ .value = f->files[i].json };
+        return WEIR_OK;
+    }
+    if (need != FOLDER_REQUIRED && file_is_folder(f->path) && !folder_has(f, name)) {
         *out = (struct field){ .value = NULL };
         return WEIR_OK;
     }
+    if (need == FOLDER_OPTIONAL_REALS)
+        flags |= JSON_DECODE_INT_AS_REAL;
     if (read_file(f, name, FOLDER_CONFIG_MAX, &file, err) != WEIR_OK)
         return WEIR_LOAD_FAILED;
-    file->json =
-        json_loadb((const char *)file->text.data, file->text.len, JSON_REJECT_DUPLICATES, &problem);
+    file->json = json_loadb((const char *)file->text.data, file->text.len, flags, &problem);
     if (file->json == NULL)
         return weir_fail(err, WEIR_LOAD_FAILED, "'%.60s' is not valid JSON: %.80s in line %d", name,
                          problem.text, problem.line);

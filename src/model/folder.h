@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define FOLDER_FILES_MAX  8
+#define FOLDER_FILES_MAX  32
 #define FOLDER_CONFIG_MAX (4 * 1024 * 1024)
 
 struct folder_file {
@@ -28,16 +28,25 @@ struct folder {
     size_t count;
 };
 
-enum folder_need { FOLDER_REQUIRED, FOLDER_OPTIONAL };
+enum folder_need {
+    FOLDER_REQUIRED,
+    FOLDER_OPTIONAL,
+    FOLDER_OPTIONAL_REALS, /* and its integers are read as fractions, however long they are */
+};
 
 void folder_init(struct folder *f, const char *path);
 void folder_finish(struct folder *f);
 
-/* *out has a NULL value when an optional file is not there. Borrowed from the folder. */
+/* *out has a NULL value when an optional file is not there. Borrowed from the folder; a file asked
+ * for again is not read again. */
 enum weir_code folder_json(struct folder *f, const char *name, enum folder_need need,
                            struct field *out, struct weir_error *err);
 enum weir_code folder_text(struct folder *f, const char *name, size_t bytes_max, struct str *out,
                            struct weir_error *err);
+
+/* Whether a name that a file gives leads to a place inside the folder. */
+bool folder_is_inside(const char *name);
+bool folder_has(const struct folder *f, const char *name);
 
 /* "folder/name", as file_join; WEIR_LOAD_FAILED when the folder or the file is not there. */
 enum weir_code folder_path(const struct folder *f, const char *name, char **out,

@@ -1,6 +1,6 @@
 /* model.h — a model folder made usable: inspected from its headers, or loaded as an encoder.
  *
- * Inspection reads configuration and the weights' header, never the weights; its plan is exact
+ * Inspection reads configuration and the weights' headers, never the weights; its plan is exact
  * for this CPU's kernels, with one allowance (the tokenizer, priced by its file's size).
  * Loading repeats the inspection, packs the weights into a private copy and takes all memory that
  * embedding will need. What is wrong with the files is WEIR_LOAD_FAILED and names the file, the
@@ -10,8 +10,10 @@
 
 #include "base/error.h"
 #include "model/transformer.h"
+#include "tensor/precision.h"
 #include "weir/capability.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,27 +22,36 @@ struct tokenizer;
 
 /* From headers and configuration only. */
 struct model_info {
-    char architecture[32];    /* "bert" */
-    uint8_t digest[32];       /* SHA-256 over header bytes, configuration and file size */
-    uint32_t capabilities;    /* a bit an enum weir_capability */
-    uint64_t weights_bytes;   /* mapped: the weights' file */
-    uint64_t fixed_bytes;     /* private: packed weights, activations, tokenizer */
-    uint64_t per_slot_bytes;  /* ids and vector of one input */
-    uint64_t per_token_bytes; /* 0: an encoder keeps no state */
+    char architecture[32];  /* "bert" */
+    uint8_t digest[32];     /* SHA-256 over header bytes, configuration and file sizes */
+    uint32_t capabilities;  /* a bit an enum weir_capability */
+    uint64_t weights_bytes; /* mapped: all files of weights */
+    uint64_t packed_bytes[PRECISION_COUNT]; /* what is made of them, for each precision */
+    uint64_t fixed_bytes;                   /* private: activations, tokenizer */
+    uint64_t per_slot_bytes;                /* ids and vector of one input */
+    uint64_t per_token_bytes;               /* 0: an encoder keeps no state */
     uint64_t scratch_per_thread_bytes;
-    uint32_t positions;  /* what the model can hold */
-    uint32_t tokens_max; /* limit of one input, special tokens included */
+    uint64_t flops_per_token; /* of the matrix products, without attention's own */
+    uint32_t positions;       /* what the model can hold */
+    uint32_t tokens_max;      /* limit of one input, special tokens included */
     uint32_t dim;
     uint32_t vocab;
-    uint32_t slots; /* default number of jobs together */
+    uint32_t slots;     /* default number of jobs together */
+    bool is_normalized; /* its vectors are of unit length */
 };
 
 struct model_settings {
-    uint32_t context; /* 0: the model's own limit; else that limit, at most the positions */
+    uint32_t context;         /* 0: the model's own limit; else that limit, at most the positions */
+    enum precision precision; /* of the packed weights */
+    const char *cache;        /* folder where model_prepare put them; NULL: a private copy */
 };
 
 enum weir_code model_inspect(const char *path, const struct model_settings *settings,
                              struct model_info *out, struct weir_error *err);
+
+/* Makes the packed weights in settings->cache, or finds them there. `tick` as for encoder_load. */
+enum weir_code model_prepare(const char *path, const struct model_settings *settings,
+                             void (*tick)(void *context), void *context, struct weir_error *err);
 
 struct encoder;
 
@@ -56,10 +67,18 @@ const struct model_info *encoder_info(const struct encoder *e);
 const struct tokenizer *encoder_tokenizer(const struct encoder *e);
 size_t encoder_batch_tokens(const struct encoder *e); /* at most so many in one encoder_embed */
 
-/* Vectors of unit length, [count][dim], written only on success. The sum of the counts must not
- * exceed encoder_batch_tokens. WEIR_INVALID names an empty sequence or an id the model has not,
- * WEIR_CONTEXT_LENGTH a sequence that is too long (index, value and limit are set), and
- * WEIR_MODEL_FAILED a vector with numbers that are not finite. */
+/* The text that the model wants before an input, borrowed from the encoder: the one called `name`,
+ * or of an empty name the model's own choice, which may be an empty text. `*out_pooled` says
+ * whether its tokens are pooled; where they are not, a sequence skips them. WEIR_INVALID lists the
+ * names that are known. */
+enum weir_code encoder_prompt(const struct encoder *e, struct str name, struct str *out_text,
+                              bool *out_pooled, struct weir_error *err);
+
+/* Vectors as the model's modules make them, [count][dim]: of unit length where the last one is
+ * Normalize. The sum of the counts must not exceed encoder_batch_tokens. WEIR_INVALID names an
+ * empty sequence, one that skips all its tokens or an id the model has not, WEIR_CONTEXT_LENGTH a
+ * sequence that is too long (index, value and limit are set); then `out` stays as it was. After
+ * WEIR_MODEL_FAILED, for a vector with numbers that are not finite, nothing in `out` counts. */
 enum weir_code encoder_embed(struct encoder *e, const struct sequence *sequences, size_t count,
                              float *out, struct weir_error *err);
 

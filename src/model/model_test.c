@@ -35,8 +35,8 @@ static void test_inspection_states_the_plan(void **state)
     assert_int_equal(info.dim, 32);
     assert_int_equal(info.slots, 32);
     assert_int_equal(info.per_slot_bytes, 64 * 4 + 32 * 4);
-    /* Activations for 2048 tokens alone: x and y of 32 floats, the wide one of 96. */
-    assert_true(info.fixed_bytes > 2048 * 4 * (32 + 32 + 96));
+    /* Activations for 1024 tokens alone: x and y of 32 floats, the wide one of 96. */
+    assert_true(info.fixed_bytes > 1024 * 4 * (32 + 32 + 96));
     assert_true(info.scratch_per_thread_bytes > 0);
 
     const struct model_settings longer = { .context = 64 };
@@ -177,12 +177,12 @@ static void test_embedding_and_its_refusals(void **state)
     assert_int_equal(encoder_load(f.path, NULL, team, count_tick, &ticks, &e, NULL), WEIR_OK);
     assert_int_equal(ticks, 2);
     assert_int_equal(tokenizer_vocab_size(encoder_tokenizer(e)), 4);
-    assert_int_equal(encoder_batch_tokens(e), 2048);
+    assert_int_equal(encoder_batch_tokens(e), 1024);
     assert_int_equal(encoder_info(e)->dim, 32);
 
     const struct sequence good[] = {
-        {ids,  3 },
-        { ids, 48}
+        {.ids = ids,  .count = 3 },
+        { .ids = ids, .count = 48}
     };
     assert_int_equal(encoder_embed(e, good, 2, out, NULL), WEIR_OK);
     assert_int_equal(ticks, 4);
@@ -200,9 +200,10 @@ static void test_embedding_and_its_refusals(void **state)
         enum weir_code code;
         const char *named;
     } wrong[] = {
-        {{ ids, 0 },      WEIR_INVALID,        "no tokens"                 },
-        { { ids, 49 },    WEIR_CONTEXT_LENGTH, "49 tokens, the limit is 48"},
-        { { strange, 2 }, WEIR_INVALID,        "-1"                        },
+        {{ ids, 0, 0 },      WEIR_INVALID,        "no tokens"                 },
+        { { ids, 49, 0 },    WEIR_CONTEXT_LENGTH, "49 tokens, the limit is 48"},
+        { { strange, 2, 0 }, WEIR_INVALID,        "-1"                        },
+        { { ids, 3, 3 },     WEIR_INVALID,        "all are its prompt's"      },
     };
     for (size_t i = 0; i < ARRAY_COUNT(wrong); i++) {
         const struct sequence pair[] = { good[0], wrong[i].sequence };
@@ -217,11 +218,28 @@ static void test_embedding_and_its_refusals(void **state)
     test_folder_finish(&f);
 }
 
+/* The model wants lower case of its tokenizer: fine where it does that anyway. */
+static void test_a_tokenizer_that_keeps_upper_case(void **state)
+{
+    struct test_folder f;
+    struct encoder *e;
+    (void)state;
+    test_folder_init(&f);
+    test_folder_replace(&f, "sentence_bert_config.json", "false", "true");
+    assert_int_equal(encoder_load(f.path, NULL, team, NULL, NULL, &e, NULL), WEIR_OK);
+    encoder_destroy(e);
+    /* With every other piece it does not know, only a letter in the vocabulary tells. */
+    test_folder_replace(&f, "tokenizer.json", "\"##ter\":2", "\"a\":2");
+    test_folder_replace(&f, "tokenizer.json", "\"lowercase\":true", "\"lowercase\":false");
+    assert_load_fails(&f, "do_lower_case");
+    test_folder_finish(&f);
+}
+
 /* A weight that is not a number reaches every vector, and none of them the caller. */
 static void test_numbers_that_are_not_finite_are_refused(void **state)
 {
     static const int32_t ids[] = { 5, 6 };
-    const struct sequence s = { ids, 2 };
+    const struct sequence s = { .ids = ids, .count = 2 };
     struct test_folder f;
     struct encoder *e;
     struct weir_error err;
@@ -259,7 +277,7 @@ static void check_line(struct encoder *e, const char *line, size_t number)
     assert_int_equal(tokens.count, json_array_size(ids));
     for (size_t i = 0; i < tokens.count; i++)
         assert_int_equal(tokens.ids[i], json_integer_value(json_array_get(ids, i)));
-    const struct sequence sequence = { tokens.ids, tokens.count };
+    const struct sequence sequence = { .ids = tokens.ids, .count = tokens.count };
     assert_int_equal(encoder_embed(e, &sequence, 1, got, NULL), WEIR_OK);
     for (size_t i = 0; i < REAL_DIM; i++) {
         double number_wanted = json_number_value(json_array_get(want, i));
@@ -326,6 +344,7 @@ int main(void)
         cmocka_unit_test(test_weights_that_do_not_fit_are_named),
         cmocka_unit_test(test_a_tokenizer_that_does_not_fit_is_named),
         cmocka_unit_test(test_embedding_and_its_refusals),
+        cmocka_unit_test(test_a_tokenizer_that_keeps_upper_case),
         cmocka_unit_test(test_numbers_that_are_not_finite_are_refused),
         cmocka_unit_test(test_the_real_minilm),
     };

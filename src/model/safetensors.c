@@ -249,6 +249,23 @@ const struct tensor *safetensors_find(const struct safetensors *s, const char *n
     return e ? &e->tensor : NULL;
 }
 
+enum weir_code safetensors_expect(const struct tensor *t, const char *name, const int64_t *dims,
+                                  uint32_t rank, struct weir_error *err)
+{
+    struct shape_text wanted, found;
+    if (t == NULL)
+        return weir_fail(err, WEIR_LOAD_FAILED, "the tensor '%s' is missing", name);
+    if (!dtype_is_float(t->dtype))
+        return weir_fail(err, WEIR_LOAD_FAILED,
+                         "tensor '%s' is of type %s, it must be F32, F16 or BF16", name,
+                         dtype_name(t->dtype));
+    if (t->rank != rank || memcmp(t->dims, dims, rank * sizeof(dims[0])) != 0)
+        return weir_fail(err, WEIR_LOAD_FAILED,
+                         "tensor '%s' has the shape %s, the configuration says %s", name,
+                         tensor_shape(t->dims, t->rank, &found), tensor_shape(dims, rank, &wanted));
+    return WEIR_OK;
+}
+
 struct str safetensors_header(const struct safetensors *s)
 {
     return (struct str){ (const char *)s->map.data, (size_t)s->header_bytes };

@@ -20,7 +20,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SAFETENSORS_HEADER_BYTES_MAX UINT64_C(100000000)
+/* Room for a hundred thousand tensors. Once read it takes some thirty times as much memory. */
+#define SAFETENSORS_HEADER_BYTES_MAX (UINT64_C(16) << 20)
 
 struct safetensors_entry {
     char *name;
@@ -41,6 +42,9 @@ enum weir_code safetensors_open(const char *path, struct safetensors *out, struc
 void safetensors_close(struct safetensors *s); /* a zeroed struct is fine */
 
 const struct tensor *safetensors_find(const struct safetensors *s, const char *name); /* or NULL */
+/* Whether `t` (NULL: it is missing) holds floats in this shape; the error names it `name`. */
+enum weir_code safetensors_expect(const struct tensor *t, const char *name, const int64_t *dims,
+                                  uint32_t rank, struct weir_error *err);
 /* Everything before the data: what identifies the layout without reading weights. */
 struct str safetensors_header(const struct safetensors *s);
 

@@ -148,7 +148,7 @@ static void test_wrong_lengths(void **state)
     static const uint8_t rows[][10] = {
         {0,     0,    0,    0,    0,    0,    0,    0,    '{', '}'},
         { 3,    0,    0,    0,    0,    0,    0,    0,    '{', '}'},
-        { 1,    0xe1, 0xf5, 5,    0,    0,    0,    0,    '{', '}'}, /* 100,000,001 */
+        { 1,    0,    0,    1,    0,    0,    0,    0,    '{', '}'}, /* 16 MiB and 1 */
         { 2,    0,    0,    0,    0,    0,    0,    0x80, '{', '}'},
         { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, '{', '}'},
     };
@@ -163,6 +163,20 @@ static void test_wrong_lengths(void **state)
     assert_refused("no bytes", "empty");
     unlink(path);
     assert_refused("no file", path);
+}
+
+/* Jansson goes so deep and no deeper, whatever the header's length. */
+static void test_deep_headers(void **state)
+{
+    static char deep[100001];
+    (void)state;
+    memset(deep, '[', sizeof(deep) - 1);
+    write_file(deep, 0);
+    assert_refused("a deep header", "maximum parsing depth");
+    for (size_t i = 0; i + 5 < sizeof(deep); i += 5)
+        memcpy(deep + i, "{\"a\":", 5);
+    write_file(deep, 0);
+    assert_refused("deep objects", "maximum parsing depth");
 }
 
 /* Every prefix of a good file is refused; a flipped bit is refused or harmless: never a crash. */
@@ -213,9 +227,9 @@ static int remove_path(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_a_good_file),           cmocka_unit_test(test_no_tensors_at_all),
-        cmocka_unit_test(test_wrong_headers),         cmocka_unit_test(test_wrong_lengths),
-        cmocka_unit_test(test_truncated_and_flipped),
+        cmocka_unit_test(test_a_good_file),   cmocka_unit_test(test_no_tensors_at_all),
+        cmocka_unit_test(test_wrong_headers), cmocka_unit_test(test_wrong_lengths),
+        cmocka_unit_test(test_deep_headers),  cmocka_unit_test(test_truncated_and_flipped),
     };
     return cmocka_run_group_tests(tests, make_path, remove_path);
 }

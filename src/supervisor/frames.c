@@ -15,6 +15,7 @@
 /* Which frames a worker may send in which state: the list in wire/frame.h, as bits. */
 #define IN(state) (1u << (state))
 #define INSPECTOR 0u
+#define PREPARER  0u
 static const uint32_t legal_states[FRAME_TYPES] = {
 #define X(NAME, name, way, states) [FRAME_##NAME] = (states),
     WIRE_FRAMES(X)

@@ -80,6 +80,9 @@ static enum weir_code check_values(const struct model_settings *settings, struct
     if (settings->priority >= PRIORITIES)
         return weir_fail(err, WEIR_INVALID, "model '%s': priority is %u, the lowest is %u",
                          settings->name, settings->priority, PRIORITIES - 1);
+    if (settings->precision >= PLAN_PRECISIONS)
+        return weir_fail(err, WEIR_INVALID, "model '%s': there is no precision %u", settings->name,
+                         settings->precision);
     if (settings->capabilities >> WEIR_CAPABILITY_COUNT != 0)
         return weir_fail(err, WEIR_INVALID, "model '%s': there is no such capability",
                          settings->name);
@@ -192,7 +195,7 @@ static bool same_worker(const struct model *m, const struct model_settings *b)
     const struct model_settings *a = &m->settings;
     return strcmp(m->path, b->path) == 0 && a->program == b->program &&
            m->context_asked == b->context && a->slots == b->slots &&
-           a->capabilities == b->capabilities;
+           a->capabilities == b->capabilities && a->precision == b->precision;
 }
 
 static bool same_rest(const struct model *m, const struct model_settings *b)
@@ -200,8 +203,8 @@ static bool same_rest(const struct model *m, const struct model_settings *b)
     const struct model_settings *a = &m->settings;
     return a->max_workers == b->max_workers && a->min_workers == b->min_workers &&
            a->idle_ms == b->idle_ms && a->idle_label_ms == b->idle_label_ms &&
-           a->priority == b->priority && m->pin_asked == b->pin && a->preload == b->preload &&
-           same_aliases(a, b);
+           a->priority == b->priority && a->truncate == b->truncate && m->pin_asked == b->pin &&
+           a->preload == b->preload && same_aliases(a, b);
 }
 
 /* No worker is touched: those that are too many now leave when they have nothing to do. */
@@ -216,6 +219,7 @@ static void change(struct supervisor *s, struct model *m, const struct model_set
     now->idle_label_ms = to->idle_label_ms;
     now->priority = to->priority;
     now->preload = to->preload;
+    now->truncate = to->truncate;
     if (m->pin_asked != to->pin) /* else a pin of an operator outlives a reload */
         now->pin = m->pin_asked = to->pin;
     if (!same_aliases(now, to)) {
@@ -300,6 +304,12 @@ enum weir_code supervisor_pin(struct supervisor *s, const char *name, bool pin,
     model_touch(s, m);
     event_emit(s, &(struct pool_event){ .kind = pin ? "pinned" : "unpinned", .model = m->name });
     return WEIR_OK;
+}
+
+bool supervisor_truncates(struct supervisor *s, const char *name)
+{
+    const struct model *m = model_find(s, name);
+    return m != NULL && m->settings.truncate;
 }
 
 void registry_settle(struct supervisor *s, struct model *m)

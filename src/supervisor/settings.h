@@ -56,12 +56,14 @@ struct model_settings {
     int64_t idle_ms, idle_label_ms;
     uint32_t slots;             /* 0: the plan's */
     uint32_t context;           /* 0: the model's own limit */
+    uint32_t precision;         /* of its matrix products, enum plan_precision */
     const char *const *aliases; /* other names for it */
     size_t aliases_count;
     uint32_t capabilities; /* a bit each, to narrow what its files can; 0: all */
     uint8_t priority;      /* of requests that say 2, normal */
     bool pin;              /* its last worker neither leaves when idle nor for another model */
     bool preload;          /* loaded once, as soon as it was inspected */
+    bool truncate;         /* what embeddings get that do not say: see supervisor_truncates */
     bool replace;          /* an entry of that name gives way instead of refusing this one */
 };
 

@@ -19,6 +19,12 @@ struct control_page {
 };
 _Static_assert(sizeof(struct control_page) == CONTROL_PAGE_BYTES, "the page is mapped whole");
 
+/* The worker shows that something moves. */
+static inline void control_page_tick(struct control_page *page)
+{
+    atomic_fetch_add_explicit(&page->ticks, 1, memory_order_relaxed);
+}
+
 /* The supervisor's two uses of it. */
 static inline uint64_t control_page_ticks(const struct control_page *page)
 {

@@ -26,10 +26,10 @@
 
 /* Name, word, who sends it, and the states of the child (child_rules.h) in which the supervisor
  * takes it. A frame in any other state is a violation; so is one in the wrong direction. Frames of
- * an inspector (no state) are marked INSPECTOR. */
+ * an inspector and of a preparer (which have no states) are marked INSPECTOR and PREPARER. */
 /* clang-format off */
 #define WIRE_FRAMES(X)                                                                         \
-    X(HELLO,     hello,     FROM_WORKER, IN(SPAWNING) | INSPECTOR)                             \
+    X(HELLO,     hello,     FROM_WORKER, IN(SPAWNING) | INSPECTOR | PREPARER)                  \
     X(PLAN,      plan,      FROM_WORKER, IN(SPAWNING))                                         \
     X(LOAD,      load,      TO_WORKER,   0)                                                    \
     X(LOADED,    loaded,    FROM_WORKER, IN(LOADING))                                          \
@@ -46,7 +46,9 @@
     X(PONG,      pong,      FROM_WORKER, IN(READY) | IN(PROCESSING) | IN(IDLE) | IN(EVICTING)) \
     X(BYE,       bye,       TO_WORKER,   0)                                                    \
     X(INSPECT,   inspect,   TO_WORKER,   0)                                                    \
-    X(INSPECTED, inspected, FROM_WORKER, INSPECTOR)
+    X(INSPECTED, inspected, FROM_WORKER, INSPECTOR)                                            \
+    X(PREPARE,   prepare,   TO_WORKER,   0)                                                    \
+    X(PREPARED,  prepared,  FROM_WORKER, PREPARER)
 /* clang-format on */
 
 enum frame_type {

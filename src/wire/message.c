@@ -59,6 +59,23 @@ static void error_read(struct reader *r, struct weir_error *m)
     }
 }
 
+/* A path becomes a C string: a NUL inside would name another file than was meant. */
+static struct str path_read(struct reader *r)
+{
+    const struct str path = reader_str(r);
+    if (reader_ok(r) && (path.len == 0 || memchr(path.data, '\0', path.len)))
+        reader_fail(r, "a path that is empty or has a NUL");
+    return path;
+}
+
+static uint32_t precision_read(struct reader *r)
+{
+    const uint32_t precision = reader_u32(r);
+    if (precision >= PLAN_PRECISIONS)
+        reader_fail(r, "precision out of range");
+    return precision;
+}
+
 void message_hello_write(struct buffer *out, const struct message_hello *m)
 {
     buffer_u32(out, m->version);
@@ -101,6 +118,7 @@ void message_load_write(struct buffer *out, const struct message_load *m)
     buffer_u32(out, m->threads);
     buffer_u32(out, m->precision);
     buffer_u32(out, m->attempt);
+    buffer_counted(out, m->cache);
 }
 
 bool message_load_read(const struct frame *f, struct message_load *m, struct weir_error *err)
@@ -109,10 +127,13 @@ bool message_load_read(const struct frame *f, struct message_load *m, struct wei
     struct message_load read = { .context = reader_u32(&r) };
     read.slots = reader_u32(&r);
     read.threads = reader_u32(&r);
-    read.precision = reader_u32(&r);
+    read.precision = precision_read(&r);
     read.attempt = reader_u32(&r);
+    read.cache = reader_str(&r);
     if (reader_ok(&r) && (read.slots == 0 || read.slots > CONTROL_SLOTS))
         reader_fail(&r, "slots out of range");
+    else if (read.cache.len > 0 && memchr(read.cache.data, '\0', read.cache.len))
+        reader_fail(&r, "a cache with a NUL");
     if (!done(&r, f, err))
         return false;
     *m = read;
@@ -281,11 +302,8 @@ void message_inspect_write(struct buffer *out, const struct message_inspect *m)
 bool message_inspect_read(const struct frame *f, struct message_inspect *m, struct weir_error *err)
 {
     struct reader r = body_of(f);
-    struct message_inspect read = { .path = reader_str(&r) };
+    struct message_inspect read = { .path = path_read(&r) };
     read.context = reader_u32(&r);
-    /* It becomes a C string: a NUL inside would name another file than was meant. */
-    if (read.path.len == 0 || memchr(read.path.data, '\0', read.path.len))
-        reader_fail(&r, "a path that is empty or has a NUL");
     if (!done(&r, f, err))
         return false;
     *m = read;
@@ -307,6 +325,43 @@ bool message_inspected_read(const struct frame *f, struct message_inspected *m,
     error_read(&r, &read.error);
     if (reader_ok(&r) && read.error.code == WEIR_OK)
         plan_read(&r, &read.plan);
+    if (!done(&r, f, err))
+        return false;
+    *m = read;
+    return true;
+}
+
+void message_prepare_write(struct buffer *out, const struct message_prepare *m)
+{
+    buffer_counted(out, m->path);
+    buffer_u32(out, m->context);
+    buffer_u32(out, m->precision);
+    buffer_counted(out, m->cache);
+}
+
+bool message_prepare_read(const struct frame *f, struct message_prepare *m, struct weir_error *err)
+{
+    struct reader r = body_of(f);
+    struct message_prepare read = { .path = path_read(&r) };
+    read.context = reader_u32(&r);
+    read.precision = precision_read(&r);
+    read.cache = path_read(&r);
+    if (!done(&r, f, err))
+        return false;
+    *m = read;
+    return true;
+}
+
+void message_prepared_write(struct buffer *out, const struct weir_error *m)
+{
+    error_write(out, m);
+}
+
+bool message_prepared_read(const struct frame *f, struct weir_error *m, struct weir_error *err)
+{
+    struct reader r = body_of(f);
+    struct weir_error read = { 0 };
+    error_read(&r, &read);
     if (!done(&r, f, err))
         return false;
     *m = read;

@@ -33,8 +33,9 @@ struct message_load {
     uint32_t context; /* tokens; 0: the model's limit */
     uint32_t slots;
     uint32_t threads;
-    uint32_t precision; /* 0: f32 */
+    uint32_t precision; /* below PLAN_PRECISIONS; 0: f32 */
     uint32_t attempt;   /* 1 for the first load of this model since its registration */
+    struct str cache;   /* the folder where its packed weights were prepared; empty: pack alone */
 };
 void message_load_write(struct buffer *out, const struct message_load *m);
 bool message_load_read(const struct frame *f, struct message_load *m, struct weir_error *err);
@@ -107,5 +108,19 @@ struct message_inspected {
 void message_inspected_write(struct buffer *out, const struct message_inspected *m);
 bool message_inspected_read(const struct frame *f, struct message_inspected *m,
                             struct weir_error *err);
+
+/* The frame's job field numbers the order and its answer. */
+struct message_prepare {
+    struct str path;
+    uint32_t context;
+    uint32_t precision; /* below PLAN_PRECISIONS */
+    struct str cache;   /* the folder to prepare in */
+};
+void message_prepare_write(struct buffer *out, const struct message_prepare *m);
+bool message_prepare_read(const struct frame *f, struct message_prepare *m, struct weir_error *err);
+
+/* Says WEIR_OK when the packed weights lie in the cache, whoever put them there. */
+void message_prepared_write(struct buffer *out, const struct weir_error *m);
+bool message_prepared_read(const struct frame *f, struct weir_error *m, struct weir_error *err);
 
 #endif

@@ -51,13 +51,13 @@ static bool read_plan(const struct frame *f, struct weir_error *err)
 }
 static void write_load(struct buffer *b)
 {
-    message_load_write(b, &(struct message_load){ 512, 64, 8, 1, 2 });
+    message_load_write(b, &(struct message_load){ 512, 64, 8, 1, 2, STR("/cache") });
 }
 static bool read_load(const struct frame *f, struct weir_error *err)
 {
     struct message_load m = { 0 };
     return message_load_read(f, &m, err) && m.context == 512 && m.slots == 64 && m.threads == 8 &&
-           m.precision == 1 && m.attempt == 2;
+           m.precision == 1 && m.attempt == 2 && str_eq(m.cache, STR("/cache"));
 }
 static void write_run(struct buffer *b)
 {
@@ -161,6 +161,28 @@ static bool read_problem(const struct frame *f, struct weir_error *err)
            memcmp(&m.error, &expected, sizeof(expected)) == 0 && m.plan.slots == 0;
 }
 
+static void write_prepare(struct buffer *b)
+{
+    message_prepare_write(b, &(struct message_prepare){ STR("/a"), 256, 1, STR("/cache") });
+}
+static bool read_prepare(const struct frame *f, struct weir_error *err)
+{
+    struct message_prepare m = { 0 };
+    return message_prepare_read(f, &m, err) && str_eq(m.path, STR("/a")) && m.context == 256 &&
+           m.precision == 1 && str_eq(m.cache, STR("/cache"));
+}
+static void write_prepared(struct buffer *b)
+{
+    const struct weir_error e = example_error();
+    message_prepared_write(b, &e);
+}
+static bool read_prepared(const struct frame *f, struct weir_error *err)
+{
+    struct weir_error m;
+    const struct weir_error expected = example_error();
+    return message_prepared_read(f, &m, err) && memcmp(&m, &expected, sizeof(expected)) == 0;
+}
+
 static const struct message {
     enum frame_type type;
     void (*write)(struct buffer *b);
@@ -179,6 +201,8 @@ static const struct message {
     { FRAME_INSPECT,   write_inspect,   read_inspect  },
     { FRAME_INSPECTED, write_inspected, read_inspected},
     { FRAME_INSPECTED, write_problem,   read_problem  },
+    { FRAME_PREPARE,   write_prepare,   read_prepare  },
+    { FRAME_PREPARED,  write_prepared,  read_prepared },
 };
 
 static bool reads(const struct message *m, const void *body, size_t length)
@@ -273,6 +297,8 @@ static void values_out_of_range_are_refused(void **state)
     (void)state;
     refused(&messages[2], 4, 0, "frame 'load': slots out of range");
     refused(&messages[2], 4, 65, "frame 'load': slots out of range");
+    refused(&messages[2], 12, PLAN_PRECISIONS, "frame 'load': precision out of range");
+    refused(&messages[2], 24, 0, "frame 'load': a cache with a NUL");
     refused(&messages[3], 0, WEIR_CODE_COUNT, "frame 'failed': code of an error out of range");
     refused(&messages[3], 0, WEIR_OK, "frame 'failed': code of a failure out of range");
     refused(&messages[3], 32, (uint32_t)-2, "frame 'failed': index");
@@ -282,6 +308,10 @@ static void values_out_of_range_are_refused(void **state)
     refused(&messages[5], 0, WIRE_PAYLOAD_MAX + 1, "frame 'output': payload_bytes");
     refused(&messages[6], 0, 21, "frame 'progress': step out of range");
     refused(&messages[10], 5, 0, "frame 'inspect': a path that is empty or has a NUL");
+    refused(&messages[13], 3, 0, "frame 'prepare': a path that is empty or has a NUL");
+    refused(&messages[13], 10, PLAN_PRECISIONS, "frame 'prepare': precision out of range");
+    refused(&messages[13], 18, 0, "frame 'prepare': a path that is empty or has a NUL");
+    refused(&messages[14], 0, WEIR_CODE_COUNT, "frame 'prepared': code of an error out of range");
 }
 
 static void a_part_is_bounded(void **state)

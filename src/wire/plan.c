@@ -26,8 +26,34 @@ uint64_t plan_context_bytes(const struct plan *p, uint32_t context, uint32_t slo
     return sum;
 }
 
+static const char *const precision_names[PLAN_PRECISIONS] = {
+#define X(NAME, name) [PLAN_##NAME] = (name),
+    PLAN_PRECISION_NAMES(X)
+#undef X
+};
+
+const char *plan_precision_name(uint32_t precision)
+{
+    return precision < PLAN_PRECISIONS ? precision_names[precision] : "unknown";
+}
+
+bool plan_precision_parse(struct str name, uint32_t *out)
+{
+    for (uint32_t i = 0; i < PLAN_PRECISIONS; i++) {
+        if (str_eq(name, str_of(precision_names[i]))) {
+            *out = i;
+            return true;
+        }
+    }
+    return false;
+}
+
 bool plan_larger(const struct plan *a, const struct plan *b)
 {
+    for (size_t i = 0; i < PLAN_PRECISIONS; i++) {
+        if (a->packed_bytes[i] > b->packed_bytes[i])
+            return true;
+    }
     return a->weights_bytes > b->weights_bytes || a->fixed_bytes > b->fixed_bytes ||
            a->per_slot_bytes > b->per_slot_bytes || a->per_token_bytes > b->per_token_bytes ||
            a->scratch_per_thread_bytes > b->scratch_per_thread_bytes;
@@ -39,10 +65,13 @@ void plan_write(struct buffer *out, const struct plan *p)
     buffer_append(out, p->architecture, sizeof(p->architecture));
     buffer_append(out, p->digest, sizeof(p->digest));
     buffer_u64(out, p->weights_bytes);
+    for (size_t i = 0; i < PLAN_PRECISIONS; i++)
+        buffer_u64(out, p->packed_bytes[i]);
     buffer_u64(out, p->fixed_bytes);
     buffer_u64(out, p->per_slot_bytes);
     buffer_u64(out, p->per_token_bytes);
     buffer_u64(out, p->scratch_per_thread_bytes);
+    buffer_u64(out, p->flops_per_token);
     buffer_u32(out, p->positions);
     buffer_u32(out, p->tokens_max);
     buffer_u32(out, p->dim);
@@ -71,10 +100,13 @@ void plan_read(struct reader *in, struct plan *p)
     const uint8_t *architecture = reader_bytes(in, sizeof(read.architecture));
     const uint8_t *digest = reader_bytes(in, sizeof(read.digest));
     read.weights_bytes = reader_u64(in);
+    for (size_t i = 0; i < PLAN_PRECISIONS; i++)
+        read.packed_bytes[i] = reader_u64(in);
     read.fixed_bytes = reader_u64(in);
     read.per_slot_bytes = reader_u64(in);
     read.per_token_bytes = reader_u64(in);
     read.scratch_per_thread_bytes = reader_u64(in);
+    read.flops_per_token = reader_u64(in);
     read.positions = reader_u32(in);
     read.tokens_max = reader_u32(in);
     read.dim = reader_u32(in);

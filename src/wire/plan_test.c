@@ -13,12 +13,14 @@ static struct plan example(void)
     return (struct plan){
         .capabilities = 3,
         .architecture = "bert",
-        .digest = {1, 2, 3, [31] = 255},
+        .digest = {1,           2, 3, [31] = 255 },
         .weights_bytes = 90000000,
+        .packed_bytes = { 86000000, 43000000},
         .fixed_bytes = 1000,
         .per_slot_bytes = 10,
         .per_token_bytes = 7,
         .scratch_per_thread_bytes = 100,
+        .flops_per_token = 42000000,
         .positions = 512,
         .tokens_max = 256,
         .dim = 384,
@@ -52,8 +54,10 @@ static void larger_means_any_coefficient(void **state)
     const struct plan a = example();
     struct plan b = a;
     assert_false(plan_larger(&a, &b));
-    uint64_t *const fields[] = { &b.weights_bytes, &b.fixed_bytes, &b.per_slot_bytes,
-                                 &b.per_token_bytes, &b.scratch_per_thread_bytes };
+    uint64_t *const fields[] = { &b.weights_bytes,           &b.packed_bytes[0],
+                                 &b.packed_bytes[1],         &b.fixed_bytes,
+                                 &b.per_slot_bytes,          &b.per_token_bytes,
+                                 &b.scratch_per_thread_bytes };
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
         b = a;
         *fields[i] += 1;
@@ -79,6 +83,22 @@ static void comes_back_and_every_cut_is_refused(void **state)
             assert_memory_equal(&read, &p, sizeof(p));
     }
     buffer_finish(&b);
+}
+
+static void precisions_have_names(void **state)
+{
+    (void)state;
+    uint32_t read = 9;
+    assert_string_equal(plan_precision_name(PLAN_F32), "f32");
+    assert_string_equal(plan_precision_name(PLAN_BF16), "bf16");
+    assert_string_equal(plan_precision_name(PLAN_PRECISIONS), "unknown");
+    for (uint32_t i = 0; i < PLAN_PRECISIONS; i++) {
+        assert_true(plan_precision_parse(str_of(plan_precision_name(i)), &read));
+        assert_int_equal(read, i);
+    }
+    assert_false(plan_precision_parse(STR("f16"), &read));
+    assert_false(plan_precision_parse(STR(""), &read));
+    assert_int_equal(read, PLAN_BF16);
 }
 
 static void refused(const struct plan *p, const char *problem)
@@ -135,6 +155,7 @@ int main(void)
         cmocka_unit_test(context_saturates),
         cmocka_unit_test(larger_means_any_coefficient),
         cmocka_unit_test(comes_back_and_every_cut_is_refused),
+        cmocka_unit_test(precisions_have_names),
         cmocka_unit_test(fields_out_of_range_are_refused),
         cmocka_unit_test(the_architecture_is_a_word),
     };

@@ -39,6 +39,7 @@ struct control {
     struct slot slots[CONTROL_SLOTS];
     uint64_t arrived;
     struct message_load load;
+    char *cache; /* of load */
     bool has_load;
     bool news; /* something came that control_wait waits for */
     bool bye;
@@ -112,6 +113,9 @@ static void on_load(struct control *c, const struct frame *f)
         break_off(f, err.text);
     if (c->has_load)
         break_off(f, "the worker was told to load already");
+    /* What was read is borrowed from the frame, and the frame is about to go. */
+    c->cache = mem_copy_text(c->load.cache.data, c->load.cache.len);
+    c->load.cache = str_of(c->cache);
     c->has_load = true;
     tell(c);
 }
@@ -293,6 +297,7 @@ void control_destroy(struct control *c)
     channel_finish(&c->channel);
     pthread_mutex_destroy(&c->lock);
     pthread_cond_destroy(&c->changed);
+    mem_free(c->cache);
     mem_free(c);
 }
 
@@ -485,7 +490,7 @@ void control_end(struct control *c, const struct worker_job *job, const struct w
 
 void control_tick(struct control *c)
 {
-    atomic_fetch_add_explicit(&c->page->ticks, 1, memory_order_relaxed);
+    control_page_tick(c->page);
 }
 
 const _Atomic uint32_t *control_share(struct control *c, uint32_t threads)

@@ -38,7 +38,8 @@ void control_destroy(struct control *c);
 /* Before there are jobs. */
 void control_hello(struct control *c);
 void control_plan(struct control *c, const struct plan *plan);
-bool control_load(struct control *c, struct message_load *out); /* waits; false: told to leave */
+/* Waits; false: told to leave. The strings of *out are the control's own. */
+bool control_load(struct control *c, struct message_load *out);
 void control_loaded(struct control *c);
 void control_failed(struct control *c, const struct weir_error *err);
 

@@ -247,11 +247,13 @@ static void bye_is_heard_when_no_job_is_left(void **state)
     open_fixture(&t);
     struct buffer body;
     buffer_init(&body, 100);
-    message_load_write(&body, &(struct message_load){ .slots = 3, .threads = 1, .attempt = 2 });
+    message_load_write(&body, &(struct message_load){
+                                  .slots = 3, .threads = 1, .attempt = 2, .cache = STR("/c") });
     peer_tell(&t.peer, FRAME_LOAD, 0, &body);
     assert_true(control_load(t.control, &load));
     assert_int_equal(load.slots, 3);
     assert_int_equal(load.attempt, 2);
+    assert_true(str_eq(load.cache, STR("/c")));
     run(&t, 1, STR("last"));
     peer_send(&t.peer, FRAME_BYE, 0, NULL, (struct str){ 0 });
     catch_up(&t);

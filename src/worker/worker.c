@@ -2,6 +2,7 @@
 
 #include "worker/inspector.h"
 #include "worker/parent.h"
+#include "worker/preparer.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -62,15 +63,19 @@ static bool open_model(const struct worker_ops *ops, struct worker *w)
     return true;
 }
 
-static int run_worker(const struct worker_ops *ops, const char *path)
+static struct control_page *map_page(const struct worker_ops *ops)
 {
     struct control_page *page =
         mmap(NULL, sizeof(*page), PROT_READ | PROT_WRITE, MAP_SHARED, WORKER_PAGE_FD, 0);
-    if (page == MAP_FAILED) {
-        fprintf(stderr, "%s: cannot map the control page on descriptor %d: %s\n", ops->name,
-                WORKER_PAGE_FD, strerror(errno));
-        return EXIT_FAILURE;
-    }
+    if (page != MAP_FAILED)
+        return page;
+    fprintf(stderr, "%s: cannot map the control page on descriptor %d: %s\n", ops->name,
+            WORKER_PAGE_FD, strerror(errno));
+    return NULL;
+}
+
+static int run_worker(const struct worker_ops *ops, const char *path, struct control_page *page)
+{
     struct worker w = { .path = path, .control = control_create(WORKER_CHANNEL_FD, page) };
     if (open_model(ops, &w))
         ops->serve(&w);
@@ -78,7 +83,6 @@ static int run_worker(const struct worker_ops *ops, const char *path)
         wait_for_the_end(w.control);
     ops->finish(&w);
     control_destroy(w.control);
-    munmap(page, sizeof(*page));
     return EXIT_SUCCESS;
 }
 
@@ -93,5 +97,12 @@ int worker_main(const struct worker_ops *ops, int argc, char **argv)
     parent_bind();
     if (strcmp(argv[1], "--inspect") == 0)
         return inspector_run(ops, WORKER_CHANNEL_FD);
-    return run_worker(ops, argv[1]);
+    struct control_page *page = map_page(ops);
+    if (page == NULL)
+        return EXIT_FAILURE;
+    const int status = strcmp(argv[1], "--prepare") == 0
+                           ? preparer_run(ops, WORKER_CHANNEL_FD, page)
+                           : run_worker(ops, argv[1], page);
+    munmap(page, sizeof(*page));
+    return status;
 }

@@ -3,7 +3,8 @@
  * worker_main sets the process up, speaks the opening of the conversation (hello, plan, load,
  * loaded) and leaves the rest to a table of functions. Started as `TITLE PATH` it works for the
  * supervisor behind descriptor 3; as `TITLE --inspect` it reads paths there and answers what each
- * model would need, one after another, loading none. */
+ * model would need, one after another, loading none; as `TITLE --prepare` it puts the packed
+ * weights of a model into a cache. */
 #ifndef WORKER_WORKER_H
 #define WORKER_WORKER_H
 
@@ -21,12 +22,23 @@ struct worker {
     void *state; /* the implementation's own */
 };
 
+/* What a worker started with --prepare is told to do. */
+struct worker_preparation {
+    const char *path;
+    uint32_t context, precision; /* as in message_load */
+    const char *cache;           /* the folder */
+    void (*tick)(void *context);
+    void *tick_context;
+};
+
 struct worker_ops {
     const char *name; /* of the program, for what it says on stderr */
 
     /* Mandatory: what the model at the path would need, from its headers. `context` 0: its own. */
     enum weir_code (*inspect)(const char *path, uint32_t context, struct plan *out,
                               struct weir_error *err);
+    /* Optional, default: there is nothing to prepare. Sees that packed weights are in the cache. */
+    enum weir_code (*prepare)(const struct worker_preparation *p, struct weir_error *err);
     /* Optional: called before the hello. False leaves out the hello and waits for the end. */
     bool (*start)(struct worker *w);
     /* Optional, default `inspect` of the path: the plan that a worker repeats. */

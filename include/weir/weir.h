@@ -86,14 +86,24 @@ struct weir_input {
     size_t bytes;
 };
 
+/* What becomes of an input that is longer than the model takes. */
+enum weir_truncate {
+    WEIR_TRUNCATE_AS_MODEL, /* as the model's setting `truncate` says */
+    WEIR_TRUNCATE_CUT,
+    WEIR_TRUNCATE_REFUSE
+};
+
 /* WEIR_EMBED: 0 to 65536 inputs to as many vectors, in order: texts or ids for text_embedding,
  * images (the encoded files) for image_embedding. */
 struct weir_embed {
     size_t size;
     const struct weir_input *inputs;
     size_t count;
-    bool truncate;       /* cut an overlong input instead of refusing it */
+    enum weir_truncate truncate;
     uint32_t dimensions; /* 0: all; else cut to so many and normalised again */
+    /* A prompt of the model, put before each text; its name is at most 256 bytes. NULL: the model's
+     * default one, if it has one. Ids stand as they are. */
+    const char *prompt_name;
 };
 
 /* WEIR_TOKENIZE: texts to ids, and WEIR_DETOKENIZE: ids to texts. */
@@ -246,8 +256,9 @@ WEIR_API enum weir_code weir_step(struct weir *w, int timeout_ms, struct weir_er
  * weir_control or weir_close, NUL-terminated; *answer_bytes (may be NULL) is its length.
  *
  *   {"op":"register","name":N,"path":P, optional "max_workers","min_workers","idle_ms",
- *    "idle_label_ms","slots","context","aliases":[N],"capabilities":[C],"priority":"low","pin",
- *    "preload","replace"}           returns at once; requests queue behind inspection. With replace
+ *    "idle_label_ms","slots","context","precision":"bf16","truncate","aliases":[N],
+ *    "capabilities":[C],"priority":"low","pin","preload","replace"}
+ *                                   returns at once; requests queue behind inspection. With replace
  *                                   an entry of that name gives way: it serves what it has accepted
  *                                   and drains; one that differs in nothing stays as it is
  *   {"op":"unregister","name":N}    its workers drain; ends with an event

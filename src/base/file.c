@@ -192,6 +192,18 @@ bool file_is_folder(const char *path)
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
+bool file_make_folders(const char *path)
+{
+    char *const above = mem_copy_text(path, strlen(path));
+    for (char *at = above; *path != '\0' && (at = strchr(at + 1, '/')) != NULL;) {
+        *at = '\0';
+        (void)mkdir(above, 0700); /* what matters is whether the last one can be made */
+        *at = '/';
+    }
+    mem_free(above);
+    return mkdir(path, 0700) == 0 || (errno == EEXIST && file_is_folder(path));
+}
+
 char *file_join(const char *folder, const char *name)
 {
     const size_t len = strlen(folder);

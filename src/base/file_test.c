@@ -223,6 +223,27 @@ static void maps(void **state)
 
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
 
+static void makes_folders(void **state)
+{
+    const char *folder = *state;
+    char *const one = file_join(folder, "one"), *const two = file_join(one, "two");
+    char *const file = file_join(folder, "file"), *const below = file_join(file, "below");
+    assert_true(file_make_folders(two));
+    assert_true(file_make_folders(two)); /* there already */
+    assert_true(file_is_folder(two));
+    assert_int_equal(file_write_atomic(file, "x", 1, NULL), WEIR_OK);
+    assert_false(file_make_folders(below));
+    assert_int_equal(errno, ENOTDIR);
+    assert_false(file_make_folders(file));
+    assert_int_equal(errno, EEXIST);
+    assert_false(file_make_folders(""));
+    assert_int_equal(unlink(file) | rmdir(two) | rmdir(one), 0);
+    mem_free(one);
+    mem_free(two);
+    mem_free(file);
+    mem_free(below);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -235,6 +256,7 @@ int main(void)
         IN_FOLDER(a_failed_write_leaves_nothing),
         IN_FOLDER(replacing_keeps_the_mode_and_makes_a_new_file),
         IN_FOLDER(maps),
+        IN_FOLDER(makes_folders),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -43,7 +43,7 @@ void *mem_try_aligned(size_t bytes, size_t alignment)
     void *fresh = NULL;
     if (posix_memalign(&fresh, alignment, bytes) != 0)
         return NULL;
-    memset(fresh, 0, bytes);
+    mem_clear(fresh, bytes);
     return fresh;
 }
 

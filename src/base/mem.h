@@ -16,4 +16,7 @@ char *mem_copy_text(const char *data, size_t len);      /* NUL-terminated copy, 
 size_t mem_in_use(void);      /* bytes that the whole program holds of the allocator */
 void mem_free(void *pointer); /* NULL is fine */
 
+/* Zeros, for memory of this module; whole pages of a large block are untouched afterwards. */
+void mem_clear(void *block, size_t bytes);
+
 #endif

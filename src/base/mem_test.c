@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -24,6 +25,29 @@ static void gives_zeroed_memory(void **state)
         assert_int_equal((uintptr_t)c % alignment, 0);
         assert_memory_equal(c, zeros, 100);
         mem_free(c);
+    }
+}
+
+/* Also where the pages were used before and come back from the heap. */
+static void large_blocks_are_zeroed_too(void **state)
+{
+    (void)state;
+    const size_t bytes = ((size_t)1 << 20) + 12345;
+    for (int round = 0; round < 3; round++) {
+        uint8_t *const block = mem_try_aligned(bytes + (size_t)round, 64);
+        size_t zeros = 0;
+        for (size_t i = 0; i < bytes; i++)
+            zeros += block[i] == 0;
+        assert_int_equal(zeros, bytes);
+        memset(block, 0xff, bytes);
+        mem_clear(block + 1, bytes - 2); /* and nothing around it */
+        assert_int_equal(block[0], 0xff);
+        assert_int_equal(block[bytes - 1], 0xff);
+        zeros = 0;
+        for (size_t i = 1; i < bytes - 1; i++)
+            zeros += block[i] == 0;
+        assert_int_equal(zeros, bytes - 2);
+        mem_free(block);
     }
 }
 
@@ -70,9 +94,8 @@ static void resizes_and_copies(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(gives_zeroed_memory),
-        cmocka_unit_test(nothing_is_an_allocation),
-        cmocka_unit_test(refuses_overflow),
+        cmocka_unit_test(gives_zeroed_memory),      cmocka_unit_test(large_blocks_are_zeroed_too),
+        cmocka_unit_test(nothing_is_an_allocation), cmocka_unit_test(refuses_overflow),
         cmocka_unit_test(resizes_and_copies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -56,8 +56,10 @@ static enum weir_code local_embed(struct backend *b, const struct str *texts, si
     const struct weir_embed embed = { .size = sizeof(embed),
                                       .inputs = inputs,
                                       .count = count,
-                                      .truncate = choice->truncate,
-                                      .dimensions = choice->dimensions };
+                                      .truncate = choice->truncate ? WEIR_TRUNCATE_CUT
+                                                                   : WEIR_TRUNCATE_AS_MODEL,
+                                      .dimensions = choice->dimensions,
+                                      .prompt_name = choice->prompt };
     *out = (struct embeddings){ 0 };
     enum weir_code code = pool_run(local_of(b)->pool, WEIR_EMBED, &embed, take_vectors, out, err);
     mem_free(inputs);

@@ -36,6 +36,10 @@ void body_register(struct buffer *out, const struct body_model *m)
         jsonw_key(&j, "capabilities"), write_texts(&j, m->capabilities, m->capabilities_count);
     if (m->priority != NULL)
         jsonw_key(&j, "priority"), jsonw_text(&j, m->priority);
+    if (m->precision != NULL)
+        jsonw_key(&j, "precision"), jsonw_text(&j, m->precision);
+    if (m->truncate)
+        jsonw_key(&j, "truncate"), jsonw_bool(&j, true);
     if (m->pin)
         jsonw_key(&j, "pin"), jsonw_bool(&j, true);
     if (m->preload)
@@ -74,6 +78,8 @@ void body_embed(struct buffer *out, const char *model, const struct str *texts, 
         jsonw_key(&j, "truncate"), jsonw_bool(&j, true);
     if (choice->dimensions > 0)
         jsonw_key(&j, "dimensions"), jsonw_u64(&j, choice->dimensions);
+    if (choice->prompt != NULL)
+        jsonw_key(&j, "prompt_name"), jsonw_text(&j, choice->prompt);
     jsonw_key(&j, "input"), write_texts(&j, texts, count);
     jsonw_end(&j);
 }

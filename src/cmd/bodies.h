@@ -16,6 +16,7 @@
 struct embed_choice {
     bool truncate;
     uint32_t dimensions; /* 0: all */
+    const char *prompt;  /* its name; NULL: the model's default one */
 };
 
 /* What a model is registered with. A number of -1, a NULL and an empty list are left out: then the
@@ -25,8 +26,8 @@ struct body_model {
     int64_t max_workers, min_workers, idle_ms, idle_label_ms, slots, context;
     const struct str *aliases, *capabilities;
     size_t aliases_count, capabilities_count;
-    const char *priority;
-    bool pin, preload;
+    const char *priority, *precision;
+    bool truncate, pin, preload;
 };
 #define BODY_MODEL(NAME, PATH)                                                                     \
     {                                                                                              \

@@ -16,7 +16,7 @@ struct embed_options {
     struct pool_settings pool;
     int64_t dimensions;
     int format; /* 0 as it fits, then enum embed_format + 1 */
-    const char *output;
+    const char *output, *prompt;
     bool local, truncate;
 };
 
@@ -35,6 +35,9 @@ static const struct option embed_options_table[] = {
     OPTION(.name = "dimensions", .type = OPTION_INTEGER, .offset = AT(dimensions), .argument = "N",
            .fallback_says = "all that the model gives", .least = 1, .most = 1000000,
            .help = "Cut the vectors to the first N numbers and normalise them again."),
+    OPTION(.name = "prompt-name", .type = OPTION_STRING, .offset = AT(prompt), .argument = "NAME",
+           .fallback_says = "the model's default one, if it has one",
+           .help = "Put the model's prompt of that name before each text."),
     OPTION(.name = "local", .type = OPTION_FLAG, .offset = AT(local),
            .help = "Run the model inside this command, whatever server there is."),
     POOL_OPTIONS(struct embed_options),
@@ -83,7 +86,8 @@ static enum weir_code embed_all(struct backend *backend, struct texts *texts,
     };
     progress.last_ms = progress.start_ms;
     const struct embed_choice choice = { .truncate = options->truncate,
-                                         .dimensions = (uint32_t)options->dimensions };
+                                         .dimensions = (uint32_t)options->dimensions,
+                                         .prompt = options->prompt };
     enum weir_code code;
     npy_guard(&output->npy);
     for (;;) {

@@ -89,7 +89,8 @@ static void test_models_of_all_sources(void **state)
     assert_int_equal(read(&c,
                           "idle = 5\n[model b]\npath = fake:b\nmax_workers = 2\nidle = 9\n"
                           "alias = bee, b2\ncapability = text_embedding\npin = yes\npreload = yes\n"
-                          "context = 128\nslots = 3\npriority = high\n[model a]\nmin_workers = 1\n",
+                          "context = 128\nslots = 3\npriority = high\nprecision = bf16\n"
+                          "truncate = yes\n[model a]\nmin_workers = 1\n",
                           FLAGS("--model", "a=fake:a", "--max-workers=6"), &err),
                      WEIR_OK);
     assert_int_equal(c.models.count, 2);
@@ -100,7 +101,8 @@ static void test_models_of_all_sources(void **state)
                         "{\"op\":\"register\",\"name\":\"b\",\"path\":\"fake:b\",\"max_workers\":2,"
                         "\"min_workers\":0,\"idle_ms\":9000,\"idle_label_ms\":9000,\"slots\":3,"
                         "\"context\":128,\"aliases\":[\"bee\",\"b2\"],"
-                        "\"capabilities\":[\"text_embedding\"],\"priority\":\"high\",\"pin\":true,"
+                        "\"capabilities\":[\"text_embedding\"],\"priority\":\"high\","
+                        "\"precision\":\"bf16\",\"truncate\":true,\"pin\":true,"
                         "\"preload\":true}");
     serve_config_finish(&c);
 }
@@ -207,8 +209,8 @@ static void test_refusals_of_models(void **state)
         {"slot = 5",                             "weir.conf:3", "perhaps 'slots'"           },
         { "slots = 0",                           "weir.conf:3", "1 to 64"                   },
         { "priority = 1",                        "weir.conf:3", "critical|high"             },
-        { "precision = f32",                     "weir.conf:3", "'precision' is not supp"   },
-        { "truncate = no",                       "weir.conf:3", "'truncate' is not supp"    },
+        { "precision = f16",                     "weir.conf:3", "f32|bf16"                  },
+        { "truncate = maybe",                    "weir.conf:3", "truncate"                  },
         { "path = /y",                           "weir.conf:3", "set before, at"            },
         { "capability = text_embed",             "weir.conf:1", "no capability 'text_embed'"},
         { "alias = b,,c",                        "weir.conf:1", "lists with commas"         },

@@ -42,10 +42,13 @@ static const struct option model_table[] = {
            .fallback_says = "as its capability has", .least = 1, .most = SLOTS_MOST),
     OPTION(.name = "priority", .type = OPTION_CHOICE, .offset = AT(priority), .fallback = "normal",
            .choices = "critical|high|normal|low|batch"),
+    OPTION(.name = "precision", .type = OPTION_CHOICE, .offset = AT(precision), .fallback = "f32",
+           .choices = "f32|bf16"),
+    OPTION(.name = "truncate", .type = OPTION_FLAG, .offset = AT(truncate)),
 };
 
-enum { ROW_IDLE_LABEL = 6, ROW_PRIORITY = 11 };
-_Static_assert(ARRAY_COUNT(model_table) == ROW_PRIORITY + 1, "the rows stand where the enum says");
+enum { ROW_IDLE_LABEL = 6, ROW_PRIORITY = 11, ROW_PRECISION };
+_Static_assert(ARRAY_COUNT(model_table) == ROW_PRECISION + 2, "the rows stand where the enum says");
 
 static struct serve_model *at(const struct serve_models *m, const struct map *map, struct str name)
 {
@@ -90,19 +93,6 @@ static enum weir_code add_flag(struct serve_models *m, const char *text, const c
 
 /* --- sections --------------------------------------------------------------------------------- */
 
-static enum weir_code check_supported(const struct config_model *section, struct weir_error *err)
-{
-    static const char *const later[] = { "precision", "truncate" };
-    for (size_t i = 0; i < section->count; i++) {
-        for (size_t k = 0; k < ARRAY_COUNT(later); k++) {
-            if (strcmp(section->settings[i].name, later[k]) == 0)
-                return weir_fail(err, WEIR_INVALID, "%s: '%s' is not supported yet",
-                                 section->settings[i].origin, later[k]);
-        }
-    }
-    return WEIR_OK;
-}
-
 /* What the section leaves open is what the server's own options say. */
 static enum weir_code read_values(struct serve_model *model, const struct serve_options *options,
                                   struct weir_error *err)
@@ -139,12 +129,9 @@ static enum weir_code read_values(struct serve_model *model, const struct serve_
     return WEIR_OK;
 }
 
-static enum weir_code add_section(struct serve_models *m, const struct config_model *section,
-                                  struct weir_error *err)
+static void add_section(struct serve_models *m, const struct config_model *section)
 {
     struct serve_model *model = find(m, str_of(section->name));
-    if (check_supported(section, err) != WEIR_OK)
-        return WEIR_INVALID;
     if (model == NULL)
         model = add(m, str_of(section->name));
     model->section = section;
@@ -154,7 +141,6 @@ static enum weir_code add_section(struct serve_models *m, const struct config_mo
             model->path_origin = section->settings[i].origin;
         }
     }
-    return WEIR_OK;
 }
 
 /* --- the folder of models --------------------------------------------------------------------- */
@@ -274,6 +260,7 @@ static enum weir_code write_order(struct serve_models *m, struct serve_model *mo
             return weir_wrap(err, "%s: capability", where);
     }
     const struct option_value *const priority = &model->values.values[ROW_PRIORITY];
+    const struct option_value *const precision = &model->values.values[ROW_PRECISION];
     const struct body_model body = {
         .name = model->name,
         .path = model->path,
@@ -288,6 +275,8 @@ static enum weir_code write_order(struct serve_models *m, struct serve_model *mo
         .capabilities = capabilities,
         .capabilities_count = capabilities_count,
         .priority = priority->source != OPTION_FROM_DEFAULT ? priority->text : NULL,
+        .precision = precision->source != OPTION_FROM_DEFAULT ? precision->text : NULL,
+        .truncate = o->truncate,
         .pin = o->pin,
         .preload = o->preload,
     };
@@ -316,7 +305,7 @@ enum weir_code serve_models_read(struct serve_models *m, const struct options *o
             options_wrap(o, "model", i, err);
     }
     for (size_t i = 0; i < file->models_count && code == WEIR_OK; i++)
-        code = add_section(m, &file->models[i], err);
+        add_section(m, &file->models[i]);
     if (code == WEIR_OK)
         code = read_folder(m, o, options, err);
     for (size_t i = 0; i < m->count && code == WEIR_OK; i++)

@@ -22,8 +22,8 @@
 struct model_options {
     const char *path, *capability, *alias;
     int64_t max_workers, min_workers, idle_ms, idle_label_ms, context, slots;
-    int priority;
-    bool pin, preload;
+    int priority, precision;
+    bool pin, preload, truncate;
 };
 
 struct serve_model {

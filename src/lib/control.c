@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/jsonw.h"
 #include "lib/pool.h"
+#include "wire/plan.h"
 
 #include <jansson.h>
 #include <string.h>
@@ -116,6 +117,19 @@ static enum weir_code get_priority(json_t *o, uint8_t *out, struct weir_error *e
                      name);
 }
 
+/* Absent leaves *out as it is. */
+static enum weir_code get_precision(json_t *o, uint32_t *out, struct weir_error *err)
+{
+    const char *name;
+    if (json_object_get(o, "precision") == NULL)
+        return WEIR_OK;
+    if (get_text(o, "precision", &name, err) != WEIR_OK)
+        return err->code;
+    if (plan_precision_parse(str_of(name), out))
+        return WEIR_OK;
+    return weir_fail(err, WEIR_INVALID, "\"precision\" is \"%.60s\", it may be f32 or bf16", name);
+}
+
 static enum weir_code get_numbers(json_t *o, struct model_settings *m, struct weir_error *err)
 {
     int64_t max = m->max_workers, min = m->min_workers, slots = 0, context = 0;
@@ -146,6 +160,8 @@ static enum weir_code run_register(struct weir *w, json_t *o, struct jsonw *out,
         get_texts(o, "aliases", aliases, ALIASES_MOST, &m.aliases_count, err) != WEIR_OK ||
         get_capabilities(o, &m.capabilities, err) != WEIR_OK ||
         get_priority(o, &m.priority, err) != WEIR_OK ||
+        get_precision(o, &m.precision, err) != WEIR_OK ||
+        get_bool(o, "truncate", &m.truncate, err) != WEIR_OK ||
         get_bool(o, "pin", &m.pin, err) != WEIR_OK ||
         get_bool(o, "preload", &m.preload, err) != WEIR_OK ||
         get_bool(o, "replace", &m.replace, err) != WEIR_OK)
@@ -302,11 +318,11 @@ static const char *const fields_name[] = { "name", NULL };
 static const char *const fields_limit[] = { "limit_ms", NULL };
 static const char *const fields_memory[] = { "memory_bytes", "memory_percent", NULL };
 static const char *const fields_id[] = { "id", NULL };
-static const char *const fields_register[] = { "name",          "path",     "max_workers",
-                                               "min_workers",   "slots",    "idle_ms",
-                                               "idle_label_ms", "context",  "aliases",
-                                               "capabilities",  "priority", "pin",
-                                               "preload",       "replace",  NULL };
+static const char *const fields_register[] = {
+    "name",          "path",    "max_workers", "min_workers",  "slots",    "idle_ms",
+    "idle_label_ms", "context", "aliases",     "capabilities", "priority", "pin",
+    "preload",       "replace", "precision",   "truncate",     NULL
+};
 
 static const struct control_op ops[] = {
     {"register",    fields_register, run_register  },

@@ -12,7 +12,6 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #define FILE_NAME      "learned.json"
 #define FILE_BYTES_MAX ((size_t)1024 * 1024)
@@ -171,19 +170,6 @@ void learned_file_note(struct learned_file *f, const struct learned *row)
     f->changed = true;
 }
 
-/* Those that are not there yet; what cannot be made is said by who writes there. */
-static void make_folders(const char *folder)
-{
-    char *path = mem_copy_text(folder, strlen(folder));
-    for (char *at = path + 1; *path != '\0' && (at = strchr(at, '/')) != NULL; at++) {
-        *at = '\0';
-        (void)mkdir(path, 0700);
-        *at = '/';
-    }
-    (void)mkdir(path, 0700);
-    mem_free(path);
-}
-
 static void write_file(struct learned_file *f)
 {
     struct buffer bytes;
@@ -191,7 +177,7 @@ static void write_file(struct learned_file *f)
     char *path = file_join(f->folder, FILE_NAME);
     buffer_init(&bytes, FILE_BYTES_MAX);
     write_rows(f, &bytes);
-    make_folders(f->folder);
+    file_make_folders(f->folder); /* what cannot be made is said by the write */
     if (file_write_cache(path, bytes.data, bytes.len, &err) == WEIR_OK) {
         f->changed = false;
         f->warned = false;

@@ -144,16 +144,32 @@ static int64_t bounded_ms(int64_t ms)
     return ms < INT32_MAX ? ms : INT32_MAX;
 }
 
+/* The input with what it leaves to the model's settings; `own` has room for the changed one. */
+static const void *settle_input(struct weir *w, const struct weir_request *r,
+                                struct weir_embed *own)
+{
+    const struct weir_embed *e = r->input;
+    if (r->capability != WEIR_TEXT_EMBEDDING || r->operation != WEIR_EMBED || e == NULL ||
+        e->size != sizeof *e || e->truncate != WEIR_TRUNCATE_AS_MODEL ||
+        !supervisor_truncates(w->supervisor, r->model))
+        return r->input;
+    *own = *e;
+    own->truncate = WEIR_TRUNCATE_CUT;
+    return own;
+}
+
 uint64_t weir_submit(struct weir *w, const struct weir_request *r, struct weir_error *err)
 {
     /* weir.h puts the default first, the queue the most urgent. */
     static const uint8_t priorities[] = { PRIORITY_NORMAL, 0, 1, 3, 4 };
     uint8_t *payload = NULL;
     size_t bytes = 0;
+    struct weir_embed embed;
     if (check_request(r, err) != WEIR_OK)
         return 0;
     const struct typed_operation *o = typed_operation(r->operation, r->capability, err);
-    if (o == NULL || typed_request(o, r->input, &payload, &bytes, err) != WEIR_OK)
+    const void *input = settle_input(w, r, &embed);
+    if (o == NULL || typed_request(o, input, &payload, &bytes, err) != WEIR_OK)
         return 0;
     struct ticket *t = mem_new(1, sizeof *t);
     t->w = w;

@@ -23,9 +23,17 @@ static enum weir_code write_embed_texts(const void *input, struct arena *arena, 
                                         struct weir_error *err)
 {
     const struct weir_embed *e = input;
-    struct text_embedding_request w = { .truncate = e->truncate,
+    struct text_embedding_request w = { .truncate = e->truncate == WEIR_TRUNCATE_CUT,
                                         .dimensions = e->dimensions,
+                                        .prompt_name =
+                                            str_of(e->prompt_name != NULL ? e->prompt_name : ""),
                                         .count = e->count };
+    if ((unsigned)e->truncate > WEIR_TRUNCATE_REFUSE)
+        return weir_fail(err, WEIR_INVALID, "truncate is %u, it may be one of enum weir_truncate",
+                         (unsigned)e->truncate);
+    if (w.prompt_name.len > WIRE_PROMPT_NAME_MAX)
+        return weir_fail(err, WEIR_INVALID, "prompt_name has %zu bytes, the limit is %d",
+                         w.prompt_name.len, WIRE_PROMPT_NAME_MAX);
     const enum weir_code code =
         input_take_list(e->inputs, e->count, WIRE_TEXTS, arena, &w.inputs, err);
     if (code == WEIR_OK)
@@ -38,6 +46,8 @@ static enum weir_code write_embed_images(const void *input, struct arena *arena,
 {
     const struct weir_embed *e = input;
     struct image_embedding_request w = { .dimensions = e->dimensions, .count = e->count };
+    if (e->prompt_name != NULL)
+        return weir_fail(err, WEIR_INVALID, "prompt_name is for texts, not for images");
     const enum weir_code code =
         input_take_list(e->inputs, e->count, 1u << WIRE_IMAGE, arena, &w.inputs, err);
     if (code == WEIR_OK)

@@ -1,11 +1,14 @@
 #include "model/model.h"
 
 #include "base/check.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/size.h"
 #include "model/digest.h"
 #include "model/head.h"
+#include "model/prepared.h"
 #include "model/prompts.h"
+#include "tensor/team.h"
 #include "text/tokenizer.h"
 
 #include <math.h>
@@ -13,7 +16,7 @@
 
 /* One forward pass takes so many tokens, or one input of the longest length: enough for full speed,
  * little enough that a pass ends within a fraction of a second. */
-enum { BATCH_TOKENS = 2048 };
+enum { BATCH_TOKENS = 1024 };
 
 enum { EMBEDDING_SLOTS = 32 };
 
@@ -38,7 +41,8 @@ struct opened {
 struct encoder {
     struct opened opened;
     struct tokenizer *tokenizer;
-    void *block; /* packed weights: the encoder's, then the head's */
+    void *block; /* packed weights, the encoder's, then the head's: a private copy … */
+    struct prepared prepared; /* … or those that all workers share */
     struct encoder_weights weights;
     struct transformer *transformer;
     struct head *head;
@@ -114,6 +118,11 @@ static enum weir_code digest(struct opened *o, struct weir_error *err)
     return digest_model(files, ARRAY_COUNT(files), &o->folder, o->info.digest, err);
 }
 
+static bool modules_normalize(const struct modules *m)
+{
+    return m->count > 0 && m->list[m->count - 1].kind == MODULE_NORMALIZE;
+}
+
 /* The plan, from what is now known. */
 static enum weir_code price(struct opened *o, struct weir_error *err)
 {
@@ -141,6 +150,7 @@ static enum weir_code price(struct opened *o, struct weir_error *err)
     info->dim = o->modules.dim;
     info->vocab = c->vocab;
     info->slots = EMBEDDING_SLOTS;
+    info->is_normalized = modules_normalize(&o->modules);
     return digest(o, err);
 }
 
@@ -222,23 +232,155 @@ static enum weir_code load_tokenizer(struct encoder *e, struct weir_error *err)
     return code;
 }
 
-/* A private copy of the packed weights. */
-static enum weir_code load_weights(struct encoder *e, enum precision precision, struct team *team,
-                                   struct weir_error *err)
+/* --- the packed block ------------------------------------------------------------------------- */
+
+/* Part of what names a prepared file: another order of things in the block is another version. */
+#define BLOCK_VERSION "1"
+
+enum { LAYOUT_BYTES = 32 };
+
+struct packing {
+    const struct opened *opened;
+    enum precision precision;
+    struct team *team;
+    void (*tick)(void *context);
+    void *context;
+};
+
+static void fill_block(const struct packing *p, void *block)
 {
-    const struct opened *o = &e->opened;
+    const struct opened *o = p->opened;
     uint64_t head, end;
-    struct size_text text;
+    CHECK(block_bytes(o, p->precision, &head, &end));
+    encoder_weights_fill(block, &o->bound, &o->config, &o->kernels, p->precision, p->team, p->tick,
+                         p->context);
+    head_fill((char *)block + head, &o->head, &o->modules, &o->kernels, p->team);
+}
+
+static size_t add_stamps(const struct weight_files *files, uint64_t *out, size_t count)
+{
+    for (size_t i = 0; i < files->count; i++) {
+        const struct file_map *map = &files->files[i].map;
+        out[count++] = map->inode;
+        out[count++] = (uint64_t)map->mtime_ns;
+    }
+    return count;
+}
+
+/* The digest does not read the weights, and fine-tuned siblings often share everything else: what
+ * the files are on the disk tells them apart. */
+static uint64_t stamp_of(const struct opened *o)
+{
+    size_t files = o->files.count, count = 0;
+    for (size_t i = 0; i < MODULES_MAX; i++)
+        files += o->head.files[i].count;
+    uint64_t *stamps = mem_new(2 * files, sizeof(*stamps));
+    count = add_stamps(&o->files, stamps, count);
+    for (size_t i = 0; i < MODULES_MAX; i++)
+        count = add_stamps(&o->head.files[i], stamps, count);
+    const uint64_t stamp = str_hash((struct str){ (const char *)stamps, count * sizeof(*stamps) });
+    mem_free(stamps);
+    return stamp;
+}
+
+/* `layout` is room for the key's text. */
+static struct prepared_key key_of(const struct opened *o, enum precision precision,
+                                  char layout[LAYOUT_BYTES])
+{
+    uint64_t head, end;
     CHECK(block_bytes(o, precision, &head, &end));
+    str_print(layout, LAYOUT_BYTES, BLOCK_VERSION "-%s-%s", packed_layout(&o->kernels, precision),
+              packed_layout(&o->kernels, PRECISION_F32)); /* the head's */
+    struct prepared_key key = { .stamp = stamp_of(o),
+                                .layout = layout,
+                                .precision = precision_name(precision),
+                                .block_bytes = end };
+    memcpy(key.digest, o->info.digest, sizeof(key.digest));
+    return key;
+}
+
+static enum weir_code fill_prepared(void *context, void *block, struct weir_error *err)
+{
+    (void)err;
+    fill_block(context, block);
+    return WEIR_OK;
+}
+
+static void tick_prepared(void *context)
+{
+    const struct packing *p = context;
+    if (p->tick)
+        p->tick(p->context);
+}
+
+enum weir_code model_prepare(const char *path, const struct model_settings *settings,
+                             void (*tick)(void *context), void *context, struct weir_error *err)
+{
+    struct opened o;
+    char layout[LAYOUT_BYTES];
+    enum weir_code code = open_model(path, settings, &o, err);
+    if (code != WEIR_OK)
+        return code;
+    struct packing packing = { .opened = &o,
+                               .precision = settings->precision,
+                               .team = team_create(1, NULL),
+                               .tick = tick,
+                               .context = context };
+    const struct prepared_key key = key_of(&o, settings->precision, layout);
+    const struct prepared_maker maker = { fill_prepared, tick_prepared, &packing };
+    char *folder = file_join(settings->cache, PREPARED_FOLDER);
+    code = prepared_make(folder, &key, 0, &maker, err);
+    mem_free(folder);
+    team_destroy(packing.team);
+    close_model(&o);
+    return code;
+}
+
+static enum weir_code open_prepared(struct encoder *e, const struct model_settings *settings,
+                                    struct weir_error *err)
+{
+    char layout[LAYOUT_BYTES];
+    const struct prepared_key key = key_of(&e->opened, settings->precision, layout);
+    char *folder = file_join(settings->cache, PREPARED_FOLDER);
+    const enum weir_code code = prepared_open(folder, &key, &e->prepared, err);
+    mem_free(folder);
+    if (code == WEIR_OK)
+        return code;
+    /* It was there when this worker was started: the pool has it prepared once more. */
+    if (err)
+        err->code = WEIR_UNAVAILABLE;
+    return WEIR_UNAVAILABLE;
+}
+
+static enum weir_code pack_alone(struct encoder *e, enum precision precision, struct team *team,
+                                 struct weir_error *err)
+{
+    struct size_text text;
+    uint64_t head, end;
+    CHECK(block_bytes(&e->opened, precision, &head, &end));
     e->block = mem_try_aligned(end, PACKED_ALIGNMENT);
     if (e->block == NULL)
         return weir_fail(err, WEIR_NO_MEMORY, "no memory for %s of packed weights",
                          size_format(end, &text));
-    encoder_weights_fill(e->block, &o->bound, &o->config, &o->kernels, precision, team, e->tick,
-                         e->context);
-    encoder_weights_view(&e->weights, &o->bound, &o->config, &o->kernels, precision, e->block);
-    head_fill((char *)e->block + head, &o->head, &o->modules, &o->kernels, team);
-    return head_create(&o->modules, o->config.hidden, (char *)e->block + head, &o->kernels, team,
+    fill_block(&(struct packing){ &e->opened, precision, team, e->tick, e->context }, e->block);
+    return WEIR_OK;
+}
+
+static enum weir_code load_weights(struct encoder *e, const struct model_settings *settings,
+                                   struct team *team, struct weir_error *err)
+{
+    const struct opened *o = &e->opened;
+    const enum precision precision = settings->precision;
+    const bool is_prepared = settings->cache != NULL && settings->cache[0] != '\0';
+    uint64_t head, end;
+    CHECK(block_bytes(o, precision, &head, &end));
+    enum weir_code code =
+        is_prepared ? open_prepared(e, settings, err) : pack_alone(e, precision, team, err);
+    if (code != WEIR_OK)
+        return code;
+    const void *block = is_prepared ? e->prepared.block : e->block;
+    encoder_weights_view(&e->weights, &o->bound, &o->config, &o->kernels, precision, block);
+    return head_create(&o->modules, o->config.hidden, (const char *)block + head, &o->kernels, team,
                        &e->head, err);
 }
 
@@ -254,7 +396,7 @@ enum weir_code encoder_load(const char *path, const struct model_settings *setti
     if (code == WEIR_OK)
         code = load_tokenizer(e, err);
     if (code == WEIR_OK)
-        code = load_weights(e, settings ? settings->precision : PRECISION_F32, team, err);
+        code = load_weights(e, settings ? settings : &(struct model_settings){ 0 }, team, err);
     if (code == WEIR_OK) {
         e->batch_tokens = batch_tokens_of(&o->config);
         code = transformer_create(&o->config, &e->weights, &o->kernels, team, e->batch_tokens,
@@ -281,6 +423,7 @@ void encoder_destroy(struct encoder *e)
     transformer_destroy(e->transformer);
     encoder_weights_finish(&e->weights);
     mem_free(e->block);
+    prepared_close(&e->prepared);
     tokenizer_destroy(e->tokenizer);
     close_model(&e->opened);
     mem_free(e);

@@ -36,16 +36,22 @@ struct model_info {
     uint32_t tokens_max;      /* limit of one input, special tokens included */
     uint32_t dim;
     uint32_t vocab;
-    uint32_t slots; /* default number of jobs together */
+    uint32_t slots;     /* default number of jobs together */
+    bool is_normalized; /* its vectors are of unit length */
 };
 
 struct model_settings {
     uint32_t context;         /* 0: the model's own limit; else that limit, at most the positions */
     enum precision precision; /* of the packed weights */
+    const char *cache;        /* folder where model_prepare put them; NULL: a private copy */
 };
 
 enum weir_code model_inspect(const char *path, const struct model_settings *settings,
                              struct model_info *out, struct weir_error *err);
+
+/* Makes the packed weights in settings->cache, or finds them there. `tick` as for encoder_load. */
+enum weir_code model_prepare(const char *path, const struct model_settings *settings,
+                             void (*tick)(void *context), void *context, struct weir_error *err);
 
 struct encoder;
 

@@ -35,8 +35,8 @@ static void test_inspection_states_the_plan(void **state)
     assert_int_equal(info.dim, 32);
     assert_int_equal(info.slots, 32);
     assert_int_equal(info.per_slot_bytes, 64 * 4 + 32 * 4);
-    /* Activations for 2048 tokens alone: x and y of 32 floats, the wide one of 96. */
-    assert_true(info.fixed_bytes > 2048 * 4 * (32 + 32 + 96));
+    /* Activations for 1024 tokens alone: x and y of 32 floats, the wide one of 96. */
+    assert_true(info.fixed_bytes > 1024 * 4 * (32 + 32 + 96));
     assert_true(info.scratch_per_thread_bytes > 0);
 
     const struct model_settings longer = { .context = 64 };
@@ -177,7 +177,7 @@ static void test_embedding_and_its_refusals(void **state)
     assert_int_equal(encoder_load(f.path, NULL, team, count_tick, &ticks, &e, NULL), WEIR_OK);
     assert_int_equal(ticks, 2);
     assert_int_equal(tokenizer_vocab_size(encoder_tokenizer(e)), 4);
-    assert_int_equal(encoder_batch_tokens(e), 2048);
+    assert_int_equal(encoder_batch_tokens(e), 1024);
     assert_int_equal(encoder_info(e)->dim, 32);
 
     const struct sequence good[] = {

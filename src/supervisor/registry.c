@@ -203,8 +203,8 @@ static bool same_rest(const struct model *m, const struct model_settings *b)
     const struct model_settings *a = &m->settings;
     return a->max_workers == b->max_workers && a->min_workers == b->min_workers &&
            a->idle_ms == b->idle_ms && a->idle_label_ms == b->idle_label_ms &&
-           a->priority == b->priority && m->pin_asked == b->pin && a->preload == b->preload &&
-           same_aliases(a, b);
+           a->priority == b->priority && a->truncate == b->truncate && m->pin_asked == b->pin &&
+           a->preload == b->preload && same_aliases(a, b);
 }
 
 /* No worker is touched: those that are too many now leave when they have nothing to do. */
@@ -219,6 +219,7 @@ static void change(struct supervisor *s, struct model *m, const struct model_set
     now->idle_label_ms = to->idle_label_ms;
     now->priority = to->priority;
     now->preload = to->preload;
+    now->truncate = to->truncate;
     if (m->pin_asked != to->pin) /* else a pin of an operator outlives a reload */
         now->pin = m->pin_asked = to->pin;
     if (!same_aliases(now, to)) {
@@ -304,6 +305,12 @@ enum weir_code supervisor_pin(struct supervisor *s, const char *name, bool pin,
     model_touch(s, m);
     event_emit(s, &(struct pool_event){ .kind = pin ? "pinned" : "unpinned", .model = m->name });
     return WEIR_OK;
+}
+
+bool supervisor_truncates(struct supervisor *s, const char *name)
+{
+    const struct model *m = model_find(s, name);
+    return m != NULL && m->settings.truncate;
 }
 
 void registry_settle(struct supervisor *s, struct model *m)

@@ -57,6 +57,11 @@ static void each_soft_setting_changes_in_place(void **state)
     m.min_workers = 1;
     reload(t, &m, true);
     assert_int_equal(entry->settings.min_workers, 1);
+    assert_false(supervisor_truncates(t->supervisor, "m"));
+    m.truncate = true;
+    reload(t, &m, true);
+    assert_true(supervisor_truncates(t->supervisor, "m"));
+    assert_false(supervisor_truncates(t->supervisor, "another"));
     m.idle_ms = 2 * MINUTE;
     reload(t, &m, true);
     assert_int_equal(entry->settings.idle_ms, 2 * MINUTE);
@@ -86,12 +91,13 @@ static void each_hard_setting_makes_another_entry(void **state)
     struct model_settings m = settings_of();
     t->world.models[1] = *files;
     t->world.models[1].name = "other files";
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < 6; i++) {
         const uint32_t before = model_find(t->supervisor, "m")->number;
         m.context += i == 0 ? 7 : 0;
         m.slots += i == 1 ? 2 : 0;
         m.program = i == 2 ? PROGRAM_FAKE : m.program;
         m.capabilities = i == 3 ? 1u << WEIR_TEXT_EMBEDDING : m.capabilities;
+        m.precision = i == 5 ? PLAN_BF16 : m.precision;
         m.path = i == 4 ? "other files" : m.path;
         assert_int_equal(supervisor_register(t->supervisor, &m, NULL), WEIR_OK);
         assert_true(model_find(t->supervisor, "m")->number != before);

@@ -66,6 +66,7 @@ struct model_settings {
     uint8_t priority;      /* of requests that say 2, normal */
     bool pin;              /* its last worker neither leaves when idle nor for another model */
     bool preload;          /* loaded once, as soon as it was inspected */
+    bool truncate;         /* what embeddings get that do not say: see supervisor_truncates */
     bool replace;          /* an entry of that name gives way instead of refusing this one */
 };
 

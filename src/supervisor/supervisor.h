@@ -34,6 +34,9 @@ enum weir_code supervisor_unregister(struct supervisor *s, const char *name,
 enum weir_code supervisor_unload(struct supervisor *s, const char *name, struct weir_error *err);
 enum weir_code supervisor_pin(struct supervisor *s, const char *name, bool pin,
                               struct weir_error *err);
+/* The model's setting `truncate`, which the caller puts into requests that do not say; the pool
+ * never looks into a payload. */
+bool supervisor_truncates(struct supervisor *s, const char *name);
 /* Another budget from now on; what is too much leaves as far as it may. 0 and 0: the default. */
 void supervisor_configure(struct supervisor *s, uint64_t memory_bytes, uint32_t memory_percent);
 /* Before the first turn: a figure of an earlier life. */

@@ -12,6 +12,7 @@ void text_embedding_request_write(struct buffer *out, const struct text_embeddin
 {
     buffer_u8(out, r->truncate);
     buffer_u32(out, r->dimensions);
+    buffer_counted(out, r->prompt_name);
     inputs_write(out, r->inputs, r->count);
 }
 
@@ -24,6 +25,9 @@ bool text_embedding_request_read(struct str payload, struct arena *arena,
     if (truncate > 1)
         reader_fail(&r, "truncate out of range");
     read.dimensions = reader_u32(&r);
+    read.prompt_name = reader_str(&r);
+    if (read.prompt_name.len > WIRE_PROMPT_NAME_MAX)
+        reader_fail(&r, "prompt name too long");
     read.count = inputs_read(&r, arena, WIRE_TEXTS, WIRE_INPUTS_MAX, &read.inputs);
     if (!reader_done(&r, err))
         return false;

@@ -8,11 +8,13 @@
 
 #include <stdbool.h>
 
-#define WIRE_INPUTS_MAX 65536 /* sanity of a list; the limit `inputs` is the server's */
+#define WIRE_INPUTS_MAX      65536 /* sanity of a list; the limit `inputs` is the server's */
+#define WIRE_PROMPT_NAME_MAX 256   /* bytes */
 
 struct text_embedding_request {
     bool truncate;
-    uint32_t dimensions; /* 0: all */
+    uint32_t dimensions;    /* 0: all */
+    struct str prompt_name; /* of a prompt of the model, before each text; empty: its default */
     const struct wire_input *inputs;
     size_t count;
 };

@@ -33,11 +33,16 @@ static void a_request_comes_back(void **state)
     struct text_embedding_request r;
     buffer_init(&b, 1000);
     arena_init(&arena, 100000);
-    text_embedding_request_write(&b, &(struct text_embedding_request){
-                                         true, 256, inputs, sizeof(inputs) / sizeof(*inputs) });
+    text_embedding_request_write(
+        &b, &(struct text_embedding_request){ .truncate = true,
+                                              .prompt_name = STR("query"),
+                                              .dimensions = 256,
+                                              .inputs = inputs,
+                                              .count = sizeof(inputs) / sizeof(*inputs) });
     assert_true(read_request(buffer_view(&b), &r, &arena));
     assert_true(r.truncate);
     assert_int_equal(r.dimensions, 256);
+    assert_true(str_eq(r.prompt_name, STR("query")));
     assert_int_equal(r.count, 3);
     assert_true(str_eq(r.inputs[0].data, STR("hello")));
     assert_int_equal(r.inputs[1].kind, WIRE_IDS);
@@ -82,9 +87,28 @@ static void wrong_inputs_are_refused(void **state)
         struct text_embedding_request r;
         buffer_init(&b, 1000);
         arena_init(&arena, 1000);
-        text_embedding_request_write(&b,
-                                     &(struct text_embedding_request){ false, 0, &wrong[i], 1 });
+        text_embedding_request_write(
+            &b, &(struct text_embedding_request){ .inputs = &wrong[i], .count = 1 });
         assert_false(read_request(buffer_view(&b), &r, &arena));
+        arena_finish(&arena);
+        buffer_finish(&b);
+    }
+}
+
+static void a_prompt_name_has_a_limit(void **state)
+{
+    (void)state;
+    static const char name[WIRE_PROMPT_NAME_MAX + 1] = "n";
+    for (size_t over = 0; over <= 1; over++) {
+        struct buffer b;
+        struct arena arena;
+        struct text_embedding_request r;
+        buffer_init(&b, 1000);
+        arena_init(&arena, 1000);
+        text_embedding_request_write(&b, &(struct text_embedding_request){
+                                             .prompt_name = {name, sizeof(name) - 1 + over}
+        });
+        assert_int_equal(read_request(buffer_view(&b), &r, &arena), over == 0);
         arena_finish(&arena);
         buffer_finish(&b);
     }
@@ -103,6 +127,7 @@ static void hostile_counts_are_refused(void **state)
         arena_init(&arena, SIZE_MAX);
         buffer_u8(&b, 0);
         buffer_u32(&b, 0);
+        buffer_counted(&b, STR(""));
         buffer_u32(&b, counts[i]);
         assert_false(read_request(buffer_view(&b), &r, &arena));
         assert_int_equal(arena.total, 0);
@@ -209,10 +234,10 @@ static void random_payloads_do_no_harm(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_request_comes_back),       cmocka_unit_test(no_inputs_are_fine),
-        cmocka_unit_test(wrong_inputs_are_refused),   cmocka_unit_test(hostile_counts_are_refused),
-        cmocka_unit_test(a_reply_comes_back_aligned), cmocka_unit_test(lies_in_a_reply_are_refused),
-        cmocka_unit_test(random_payloads_do_no_harm),
+        cmocka_unit_test(a_request_comes_back),        cmocka_unit_test(no_inputs_are_fine),
+        cmocka_unit_test(wrong_inputs_are_refused),    cmocka_unit_test(hostile_counts_are_refused),
+        cmocka_unit_test(a_prompt_name_has_a_limit),   cmocka_unit_test(a_reply_comes_back_aligned),
+        cmocka_unit_test(lies_in_a_reply_are_refused), cmocka_unit_test(random_payloads_do_no_harm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

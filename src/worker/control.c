@@ -490,7 +490,7 @@ void control_end(struct control *c, const struct worker_job *job, const struct w
 
 void control_tick(struct control *c)
 {
-    atomic_fetch_add_explicit(&c->page->ticks, 1, memory_order_relaxed);
+    control_page_tick(c->page);
 }
 
 const _Atomic uint32_t *control_share(struct control *c, uint32_t threads)

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "model/model.h"
 #include "worker/refuse.h"
 #include "worker/vectors.h"
 
@@ -9,27 +10,78 @@
 
 #define ARENA_MAX ((size_t)16 * 1024 * 1024)
 
+/* How many tokens the prompt makes, alone: with the special tokens that lead a sequence and without
+ * those that close it. */
+static enum weir_code count_prompt(struct embed_job *j, const struct tokenizer *t,
+                                   struct weir_error *err)
+{
+    struct tokens whole = { 0 }, bare = { 0 };
+    enum weir_code code = tokenizer_encode(t, j->prompt, true, &whole, err);
+    if (code == WEIR_OK)
+        code = tokenizer_encode(t, j->prompt, false, &bare, err);
+    if (code == WEIR_OK) {
+        const size_t bytes = bare.count * sizeof(*bare.ids);
+        size_t lead = 0;
+        while (bytes > 0 && lead + bare.count < whole.count &&
+               memcmp(whole.ids + lead, bare.ids, bytes) != 0)
+            lead++;
+        j->skip = (uint32_t)(lead + bare.count);
+    }
+    tokens_finish(&whole);
+    tokens_finish(&bare);
+    return code == WEIR_OK ? code : weir_wrap(err, "the prompt");
+}
+
+static enum weir_code find_prompt(struct embed_job *j, const struct embed_limits *limits,
+                                  struct weir_error *err)
+{
+    bool is_pooled = true;
+    const enum weir_code code =
+        encoder_prompt(limits->encoder, j->request.prompt_name, &j->prompt, &is_pooled, err);
+    j->has_prompt = j->request.prompt_name.len > 0;
+    if (code != WEIR_OK || j->prompt.len == 0 || is_pooled)
+        return code;
+    return count_prompt(j, limits->tokenizer, err);
+}
+
+/* The text as the tokenizer is given it. */
+static enum weir_code put_prompt(struct embed_job *j, struct str *text, struct weir_error *err)
+{
+    if (j->prompt.len == 0)
+        return WEIR_OK;
+    buffer_clear(&j->text);
+    buffer_str(&j->text, j->prompt);
+    buffer_str(&j->text, *text);
+    if (j->text.failed)
+        return weir_fail(err, WEIR_NO_MEMORY, "no memory for a prompt and %zu bytes", text->len);
+    *text = buffer_view(&j->text);
+    return WEIR_OK;
+}
+
 static enum weir_code add_text(struct embed_job *j, const struct embed_limits *limits, size_t input,
                                struct weir_error *err)
 {
     const size_t start = j->tokens.count;
-    const struct str text = j->request.inputs[input].data;
-    if (tokenizer_encode(limits->tokenizer, text, true, &j->tokens, err) != WEIR_OK) {
+    struct str text = j->request.inputs[input].data;
+    if (put_prompt(j, &text, err) != WEIR_OK ||
+        tokenizer_encode(limits->tokenizer, text, true, &j->tokens, err) != WEIR_OK) {
         weir_wrap(err, "input %zu", input);
         err->index = (int32_t)input;
         return err->code;
     }
     const size_t count = j->tokens.count - start;
+    j->skips[input] = j->skip;
     if (count <= limits->tokens_max)
         return WEIR_OK;
-    if (!j->request.truncate)
+    /* A prompt that leaves no room for any of the text cannot be cut to fit. */
+    if (!j->request.truncate || j->skip >= limits->tokens_max)
         return refuse_too_long(input, count, limits->tokens_max, err);
     tokenizer_truncate(limits->tokenizer, &j->tokens, start, limits->tokens_max);
     j->truncated[j->truncated_count++] = (uint32_t)input;
     return WEIR_OK;
 }
 
-/* Ids are taken as they are: whoever counts tokens adds the special ones too. */
+/* Ids are taken as they are: whoever counts tokens adds the special ones too, and a prompt. */
 static enum weir_code add_ids(struct embed_job *j, const struct embed_limits *limits, size_t input,
                               struct weir_error *err)
 {
@@ -69,6 +121,8 @@ static enum weir_code add_inputs(struct embed_job *j, struct control *c,
             return refuse_cancelled(err);
         if (j->request.inputs[i].data.len == 0)
             return refuse_empty(i, err);
+        if (j->request.inputs[i].kind == WIRE_IDS && j->has_prompt)
+            return refuse_kind(i, "a text where there is a prompt_name", err);
         if (j->request.inputs[i].kind == WIRE_IDS)
             code = add_ids(j, limits, i, err);
         else
@@ -89,13 +143,17 @@ static enum weir_code prepare(struct embed_job *j, struct control *c,
         return err->code;
     if (j->request.dimensions > limits->dim)
         return refuse_dimensions(j->request.dimensions, limits->dim, err);
+    if (find_prompt(j, limits, err) != WEIR_OK)
+        return err->code;
     const size_t count = j->request.count;
     j->dim = limits->dim;
+    j->is_normalized = limits->is_normalized;
     j->starts = arena_try(&j->arena, count + 1, sizeof(*j->starts));
     j->counts = arena_try(&j->arena, count + 1, sizeof(*j->counts));
+    j->skips = arena_try(&j->arena, count + 1, sizeof(*j->skips));
     j->truncated = arena_try(&j->arena, count + 1, sizeof(*j->truncated));
     j->vectors = mem_try(count * limits->dim + 1, sizeof(*j->vectors));
-    if (!j->starts || !j->counts || !j->truncated || !j->vectors)
+    if (!j->starts || !j->counts || !j->skips || !j->truncated || !j->vectors)
         return weir_fail(err, WEIR_NO_MEMORY, "no memory for %zu vectors of %u numbers", count,
                          (unsigned)limits->dim);
     return add_inputs(j, c, limits, err);
@@ -107,6 +165,7 @@ enum weir_code embed_job_begin(struct embed_job *j, struct control *c,
 {
     *j = (struct embed_job){ .job = *job };
     arena_init(&j->arena, ARENA_MAX);
+    buffer_init(&j->text, TOKENIZER_TEXT_BYTES_MAX);
     const enum weir_code code = prepare(j, c, limits, err);
     if (code != WEIR_OK)
         embed_job_finish(j);
@@ -116,6 +175,7 @@ enum weir_code embed_job_begin(struct embed_job *j, struct control *c,
 void embed_job_finish(struct embed_job *j)
 {
     tokens_finish(&j->tokens);
+    buffer_finish(&j->text);
     mem_free(j->vectors);
     arena_finish(&j->arena);
     *j = (struct embed_job){ .job = j->job };
@@ -132,7 +192,7 @@ enum weir_code embed_job_answer(struct embed_job *j, struct control *c, struct w
 {
     CHECK(j->done == j->request.count);
     const uint32_t keep = j->request.dimensions > 0 ? j->request.dimensions : j->dim;
-    vectors_cut(j->vectors, j->done, j->dim, keep);
+    vectors_cut(j->vectors, j->done, j->dim, keep, j->is_normalized);
     struct buffer payload;
     buffer_init(&payload, WIRE_PAYLOAD_MAX);
     text_embedding_reply_write(

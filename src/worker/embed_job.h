@@ -13,22 +13,32 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct encoder;
+
 /* What of the model a request is judged by. */
 struct embed_limits {
+    const struct encoder *encoder; /* for its prompts */
     const struct tokenizer *tokenizer;
     uint32_t tokens_max, vocab, dim;
+    bool is_normalized;
 };
 
 struct embed_job {
     struct worker_job job;
     struct arena arena;
     struct text_embedding_request request;
+    struct str prompt;    /* what stands before each text; borrowed from the encoder */
+    bool has_prompt;      /* the request named it, so that every input must be a text */
+    struct buffer text;   /* prompt and text, one input at a time */
     struct tokens tokens; /* of input i: starts[i] … starts[i + 1] - 1 */
     size_t *starts;
     uint32_t *counts;
+    uint32_t *skips; /* leading tokens of the input that pooling leaves out */
+    uint32_t skip;   /* the prompt's own, for each text */
     uint32_t *truncated;
     uint32_t truncated_count;
-    uint32_t dim;   /* of the model */
+    uint32_t dim; /* of the model */
+    bool is_normalized;
     float *vectors; /* request.count x dim */
     size_t next;    /* inputs that were given to a batch */
     size_t done;    /* rows that came back */

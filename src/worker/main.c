@@ -23,14 +23,20 @@ static enum weir_code inspect(const char *path, uint32_t context, struct plan *o
     struct plan plan = { .capabilities = info.capabilities,
                          .weights_bytes = info.weights_bytes,
                          /* Each worker packs for itself, in F32. */
-                         .fixed_bytes = info.fixed_bytes + info.packed_bytes[PRECISION_F32],
+                         .fixed_bytes = info.fixed_bytes,
                          .per_slot_bytes = info.per_slot_bytes,
                          .per_token_bytes = info.per_token_bytes,
                          .scratch_per_thread_bytes = info.scratch_per_thread_bytes,
+                         .flops_per_token = info.flops_per_token,
                          .positions = info.positions,
                          .tokens_max = info.tokens_max,
                          .dim = info.dim,
                          .slots = info.slots };
+    _Static_assert((int)PLAN_PRECISIONS == (int)PRECISION_COUNT &&
+                       (int)PLAN_BF16 == (int)PRECISION_BF16,
+                   "precisions have the same numbers on the wire and in the kernels");
+    for (size_t i = 0; i < PRECISION_COUNT; i++)
+        plan.packed_bytes[i] = info.packed_bytes[i];
     _Static_assert(sizeof(plan.architecture) == sizeof(info.architecture) &&
                        sizeof(plan.digest) == sizeof(info.digest),
                    "a plan repeats what the model says of itself");
@@ -45,18 +51,25 @@ static void tick(void *context)
     control_tick(context);
 }
 
+static enum weir_code prepare(const struct worker_preparation *p, struct weir_error *err)
+{
+    const struct model_settings settings = { .context = p->context,
+                                             .precision = (enum precision)p->precision,
+                                             .cache = p->cache };
+    return model_prepare(p->path, &settings, p->tick, p->tick_context, err);
+}
+
 static enum weir_code load(struct worker *w, const struct message_load *m, struct weir_error *err)
 {
-    if (m->precision != 0)
-        return weir_fail(err, WEIR_LOAD_FAILED, "precision %u is not offered, only f32 (0) is",
-                         (unsigned)m->precision);
     const uint32_t threads = m->threads > 0 ? m->threads : 1;
+    const struct model_settings settings = { .context = m->context,
+                                             .precision = (enum precision)m->precision,
+                                             .cache = m->cache.data };
     struct loaded *l = mem_new(1, sizeof(*l));
     w->state = l;
     l->slots = m->slots;
     l->team = team_create(threads, control_share(w->control, threads));
-    return encoder_load(w->path, &(struct model_settings){ .context = m->context }, l->team, tick,
-                        w->control, &l->encoder, err);
+    return encoder_load(w->path, &settings, l->team, tick, w->control, &l->encoder, err);
 }
 
 static void serve(struct worker *w)
@@ -78,6 +91,7 @@ static void finish(struct worker *w)
 static const struct worker_ops ops = {
     .name = "weir-worker",
     .inspect = inspect,
+    .prepare = prepare,
     .load = load,
     .serve = serve,
     .finish = finish,

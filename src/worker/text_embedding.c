@@ -7,8 +7,10 @@
 #include "worker/refuse.h"
 #include "worker/tokenize.h"
 
-/* More rows than this gain nothing: the products are long enough. */
-#define BATCH_ROWS_MAX 512
+/* A batch of so many tokens is computed at full speed; more would only make those wait who come
+ * meanwhile. One input that is longer is a batch of its own. */
+#define BATCH_TOKENS 1024
+#define BATCH_ROWS   512 /* inputs */
 
 struct server {
     struct control *control;
@@ -19,10 +21,10 @@ struct server {
     size_t first; /* whose turn it is to open the next batch */
 
     /* The batch: row r is input inputs[r] of jobs[owners[r]]. */
-    struct sequence sequences[BATCH_ROWS_MAX];
-    size_t owners[BATCH_ROWS_MAX], inputs[BATCH_ROWS_MAX];
-    size_t rows, tokens, tokens_max;
-    float *vectors; /* BATCH_ROWS_MAX x dim */
+    struct sequence sequences[BATCH_ROWS];
+    size_t owners[BATCH_ROWS], inputs[BATCH_ROWS];
+    size_t rows, tokens;
+    float *vectors; /* BATCH_ROWS x dim */
 };
 
 static void admit(struct server *s, const struct worker_job *job)
@@ -81,14 +83,14 @@ static void settle_jobs(struct server *s)
 static bool add_next(struct server *s, size_t owner)
 {
     struct embed_job *j = &s->jobs[owner];
-    if (j->next == j->request.count || s->rows == BATCH_ROWS_MAX)
+    if (j->next == j->request.count || s->rows == BATCH_ROWS)
         return false;
     const size_t count = j->counts[j->next];
-    /* No input is longer than the budget, which text_embedding_serve checks: no batch is empty. */
-    if (count > s->tokens_max - s->tokens)
+    if (s->rows > 0 && s->tokens + count > BATCH_TOKENS)
         return false;
-    s->sequences[s->rows] =
-        (struct sequence){ .ids = j->tokens.ids + j->starts[j->next], .count = count };
+    s->sequences[s->rows] = (struct sequence){ .ids = j->tokens.ids + j->starts[j->next],
+                                               .count = count,
+                                               .skip = j->skips[j->next] };
     s->owners[s->rows] = owner;
     s->inputs[s->rows] = j->next++;
     s->tokens += count;
@@ -157,13 +159,15 @@ void text_embedding_serve(struct control *c, struct encoder *e, uint32_t slots)
     s->control = c;
     s->encoder = e;
     s->slots = slots;
-    s->limits = (struct embed_limits){ .tokenizer = encoder_tokenizer(e),
+    s->limits = (struct embed_limits){ .encoder = e,
+                                       .tokenizer = encoder_tokenizer(e),
                                        .tokens_max = info->tokens_max,
                                        .vocab = info->vocab,
-                                       .dim = info->dim };
-    s->tokens_max = encoder_batch_tokens(e);
-    s->vectors = mem_new((size_t)BATCH_ROWS_MAX * info->dim, sizeof(*s->vectors));
-    CHECK(slots <= CONTROL_SLOTS && info->tokens_max <= s->tokens_max);
+                                       .dim = info->dim,
+                                       .is_normalized = info->is_normalized };
+    s->vectors = mem_new((size_t)BATCH_ROWS * info->dim, sizeof(*s->vectors));
+    CHECK(slots <= CONTROL_SLOTS && info->tokens_max <= encoder_batch_tokens(e) &&
+          BATCH_TOKENS <= encoder_batch_tokens(e));
     /* With work at hand it only looks whether something came. */
     while (control_wait(c, s->held > 0 ? 0 : CONTROL_FOREVER)) {
         admit_jobs(s);

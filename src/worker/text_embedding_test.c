@@ -18,11 +18,14 @@
 
 #include <cmocka.h>
 
-#define SLOTS 32
-#define MODEL WEIR_FIXTURES "/tiny_bert"
+#define SLOTS    32
+#define MODEL    WEIR_FIXTURES "/tiny_bert"
+/* With the prompts query, "wa wa ", and passage, none; pooling leaves them out. */
+#define PROMPTED WEIR_FIXTURES "/encoders/bert_shards"
 
 /* One worker serves all tests, in a process of its own. */
 static struct fixture {
+    const char *model;
     struct peer peer;
     pid_t pid;
     struct buffer bytes;
@@ -37,7 +40,8 @@ _Noreturn static void be_the_worker(void)
     struct weir_error err;
     struct control *c = control_create(t.peer.worker_fd, t.peer.page);
     struct team *team = team_create(2, control_share(c, 2));
-    if (encoder_load(MODEL, &(struct model_settings){ 0 }, team, NULL, NULL, &e, &err) != WEIR_OK) {
+    if (encoder_load(t.model, &(struct model_settings){ 0 }, team, NULL, NULL, &e, &err) !=
+        WEIR_OK) {
         fprintf(stderr, "%s\n", err.text);
         _exit(1);
     }
@@ -48,11 +52,11 @@ _Noreturn static void be_the_worker(void)
     _exit(0);
 }
 
-static int open_worker(void **state)
+static int open_worker_of(const char *model)
 {
     struct weir_error err;
-    (void)state;
-    if (model_inspect(MODEL, &(struct model_settings){ 0 }, &t.info, &err) != WEIR_OK) {
+    t = (struct fixture){ .model = model };
+    if (model_inspect(t.model, &(struct model_settings){ 0 }, &t.info, &err) != WEIR_OK) {
         fprintf(stderr, "%s\n", err.text);
         return -1;
     }
@@ -67,6 +71,18 @@ static int open_worker(void **state)
     close(t.peer.worker_fd);
     t.peer.worker_fd = -1;
     return t.pid > 0 ? 0 : -1;
+}
+
+static int open_worker(void **state)
+{
+    (void)state;
+    return open_worker_of(MODEL);
+}
+
+static int open_prompted(void **state)
+{
+    (void)state;
+    return open_worker_of(PROMPTED);
 }
 
 static int close_worker(void **state)
@@ -175,7 +191,7 @@ static void texts_and_their_ids_give_the_same_vectors(void **state)
     const struct wire_input inputs[] = { text_of("the model is here"),
                                          ids_of(row.ids, row.starts[1]), text_of("another") };
     const struct text_embedding_reply r =
-        embedded(&(struct text_embedding_request){ false, 0, inputs, 3 });
+        embedded(&(struct text_embedding_request){ .inputs = inputs, .count = 3 });
     assert_int_equal(r.rows, 3);
     assert_int_equal(r.dim, t.info.dim);
     assert_int_equal(r.tokens[0], row.starts[1]);
@@ -197,9 +213,9 @@ static void dimensions_cut_and_normalise(void **state)
     (void)state;
     const struct wire_input input = text_of("cut me");
     const struct text_embedding_reply whole =
-        embedded(&(struct text_embedding_request){ false, 0, &input, 1 });
+        embedded(&(struct text_embedding_request){ .inputs = &input, .count = 1 });
     const struct text_embedding_reply cut =
-        embedded(&(struct text_embedding_request){ false, 3, &input, 1 });
+        embedded(&(struct text_embedding_request){ .dimensions = 3, .inputs = &input, .count = 1 });
     assert_int_equal(cut.dim, 3);
     const float length = length_of(cut.vectors, 3);
     assert_true(length > 0.9999f && length < 1.0001f);
@@ -208,8 +224,8 @@ static void dimensions_cut_and_normalise(void **state)
         const float off = whole.vectors[i] - scale * cut.vectors[i];
         assert_true(off < 1e-5f && off > -1e-5f);
     }
-    const struct weir_error err =
-        refused(&(struct text_embedding_request){ false, t.info.dim + 1, &input, 1 });
+    const struct weir_error err = refused(&(struct text_embedding_request){
+        .dimensions = t.info.dim + 1, .inputs = &input, .count = 1 });
     assert_int_equal(err.code, WEIR_INVALID);
     assert_int_equal(err.value, t.info.dim + 1);
     assert_int_equal(err.limit, t.info.dim);
@@ -224,8 +240,8 @@ static void wrong_inputs_are_refused_by_index(void **state)
                                         ids_of(&negative, 1), text_of("bad \xff bytes") };
     for (size_t i = 0; i < ARRAY_COUNT(wrong); i++) {
         const struct wire_input inputs[] = { good, wrong[i] };
-        const struct weir_error err =
-            refused(&(struct text_embedding_request){ true, 0, inputs, 2 });
+        const struct weir_error err = refused(
+            &(struct text_embedding_request){ .truncate = true, .inputs = inputs, .count = 2 });
         assert_int_equal(err.code, WEIR_INVALID);
         assert_int_equal(err.index, 1);
         assert_non_null(strstr(err.text, "input 1"));
@@ -245,14 +261,15 @@ static void overlong_inputs_are_refused_or_cut(void **state)
         text_of("short"), {WIRE_TEXT, buffer_view(&text)},
          ids_of(ids, words)
     };
-    const struct weir_error err = refused(&(struct text_embedding_request){ false, 0, inputs, 3 });
+    const struct weir_error err =
+        refused(&(struct text_embedding_request){ .inputs = inputs, .count = 3 });
     assert_int_equal(err.code, WEIR_CONTEXT_LENGTH);
     assert_int_equal(err.index, 1);
     assert_int_equal(err.limit, t.info.tokens_max);
     assert_true(err.value > err.limit);
     assert_non_null(strstr(err.text, "exceeds the available context size"));
-    const struct text_embedding_reply r =
-        embedded(&(struct text_embedding_request){ true, 0, inputs, 3 });
+    const struct text_embedding_reply r = embedded(
+        &(struct text_embedding_request){ .truncate = true, .inputs = inputs, .count = 3 });
     assert_int_equal(r.truncated_count, 2);
     assert_true(r.truncated[0] == 1 && r.truncated[1] == 2);
     assert_int_equal(r.tokens[1], t.info.tokens_max);
@@ -272,11 +289,12 @@ static void neighbours_change_nothing(void **state)
     for (int i = 0; i < JOBS; i++) {
         snprintf(texts[i], sizeof(texts[i]), "text %d of a crowd %s", i, i % 2 ? "that talks" : "");
         const struct wire_input input = text_of(texts[i]);
-        alone[i] = embedded(&(struct text_embedding_request){ false, 0, &input, 1 });
+        alone[i] = embedded(&(struct text_embedding_request){ .inputs = &input, .count = 1 });
     }
     for (int i = 0; i < JOBS; i++) {
         const struct wire_input input = text_of(i % 5 == 4 ? "" : texts[i]);
-        const uint64_t job = embed(&(struct text_embedding_request){ false, 0, &input, 1 });
+        const uint64_t job =
+            embed(&(struct text_embedding_request){ .inputs = &input, .count = 1 });
         first = i == 0 ? job : first;
     }
     int ended = 0;
@@ -306,9 +324,10 @@ static void a_long_job_is_cancelled_and_a_short_one_overtakes_it(void **state)
     for (int i = 0; i < MANY; i++)
         inputs[i] = text_of("one of very many inputs of a long job");
     const struct wire_input single = text_of("quick");
-    const uint64_t slow = embed(&(struct text_embedding_request){ false, 0, inputs, MANY });
+    const uint64_t slow =
+        embed(&(struct text_embedding_request){ .inputs = inputs, .count = MANY });
     accepted(slow);
-    const uint64_t quick = embed(&(struct text_embedding_request){ false, 0, &single, 1 });
+    const uint64_t quick = embed(&(struct text_embedding_request){ .inputs = &single, .count = 1 });
     accepted(quick);
     peer_output(&t.peer, quick, &t.bytes);
     assert_int_equal(peer_end(&t.peer, quick).error.code, WEIR_OK);
@@ -355,6 +374,96 @@ static void other_operations_are_refused(void **state)
     buffer_finish(&payload);
 }
 
+static void assert_same(const struct text_embedding_reply *a, const struct text_embedding_reply *b)
+{
+    assert_int_equal(a->rows, b->rows);
+    assert_memory_equal(a->tokens, b->tokens, a->rows * sizeof(*a->tokens));
+    assert_memory_equal(a->vectors, b->vectors, a->rows * t.info.dim * sizeof(float));
+}
+
+static struct text_embedding_reply with_prompt(const char *text, const char *prompt)
+{
+    const struct wire_input input = text_of(text);
+    return embedded(&(struct text_embedding_request){
+        .prompt_name = str_of(prompt), .inputs = &input, .count = 1 });
+}
+
+/* The ids of both together, and pooling begins behind the prompt's own. */
+static void a_prompt_stands_before_each_text(void **state)
+{
+    (void)state;
+    static const int32_t ids[] = { 4, 2, 2, 2, 5, 3 }; /* [CLS] wa wa | wa ##ter [SEP] */
+    float expected[2][256];
+    struct encoder *e;
+    struct team *team = team_create(1, NULL);
+    assert_in_range(t.info.dim, 1, 256);
+    assert_int_equal(encoder_load(PROMPTED, NULL, team, NULL, NULL, &e, NULL), WEIR_OK);
+    for (size_t i = 0; i < 2; i++) {
+        const struct sequence s = { .ids = ids, .count = 6, .skip = i == 0 ? 3 : 0 };
+        assert_int_equal(encoder_embed(e, &s, 1, expected[i], NULL), WEIR_OK);
+    }
+    encoder_destroy(e);
+    team_destroy(team);
+    const struct text_embedding_reply prompted = with_prompt("water", "query");
+    assert_int_equal(prompted.tokens[0], 6);
+    assert_memory_equal(prompted.vectors, expected[0], t.info.dim * sizeof(float));
+    const struct text_embedding_reply whole = with_prompt("wa wa water", "");
+    assert_int_equal(whole.tokens[0], 6);
+    assert_memory_equal(whole.vectors, expected[1], t.info.dim * sizeof(float));
+    assert_memory_not_equal(expected[0], expected[1], t.info.dim * sizeof(float));
+}
+
+static void a_prompt_may_be_empty(void **state)
+{
+    (void)state;
+    const struct text_embedding_reply plain = with_prompt("water", "");
+    const struct text_embedding_reply empty = with_prompt("water", "passage");
+    assert_same(&plain, &empty);
+}
+
+static void prompts_that_cannot_be_are_refused(void **state)
+{
+    (void)state;
+    const int32_t ids[] = { 2, 5 };
+    const struct wire_input text = text_of("water"), wrong[] = { text, ids_of(ids, 2) };
+    struct text_embedding_request r = { .prompt_name = STR("qury"), .inputs = &text, .count = 1 };
+    struct weir_error err = refused(&r);
+    assert_int_equal(err.code, WEIR_INVALID);
+    assert_non_null(strstr(err.text, "qury"));
+    assert_non_null(strstr(err.text, "query"));
+    assert_non_null(strstr(err.text, "passage"));
+    r = (struct text_embedding_request){ .prompt_name = STR("query"), .inputs = wrong, .count = 2 };
+    err = refused(&r);
+    assert_int_equal(err.code, WEIR_INVALID);
+    assert_int_equal(err.index, 1);
+    assert_non_null(strstr(err.text, "prompt_name"));
+}
+
+/* The prompt counts, and stays when the text is cut. */
+static void a_prompt_takes_room(void **state)
+{
+    (void)state;
+    char text[3 * 64];
+    const uint32_t most = t.info.tokens_max;
+    assert_in_range(most, 8, 64);
+    memset(text, 0, sizeof(text));
+    for (uint32_t i = 0; i < most - 3; i++) /* one more than there is room for */
+        memcpy(text + 3 * i, "wa ", 3);
+    const struct wire_input input = text_of(text);
+    struct text_embedding_request r = { .prompt_name = STR("query"), .inputs = &input, .count = 1 };
+    const struct weir_error err = refused(&r);
+    assert_int_equal(err.code, WEIR_CONTEXT_LENGTH);
+    assert_int_equal(err.value, most + 1);
+    assert_int_equal(err.limit, most);
+    r.truncate = true;
+    struct text_embedding_reply cut = embedded(&r);
+    assert_int_equal(cut.tokens[0], most);
+    assert_int_equal(cut.truncated_count, 1);
+    text[strlen(text) - 3] = '\0';
+    const struct text_embedding_reply fits = with_prompt(text, "query");
+    assert_same(&cut, &fits);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -368,5 +477,12 @@ int main(void)
         cmocka_unit_test(ids_become_text_again),
         cmocka_unit_test(other_operations_are_refused),
     };
-    return cmocka_run_group_tests(tests, open_worker, close_worker);
+    const struct CMUnitTest prompted[] = {
+        cmocka_unit_test(a_prompt_stands_before_each_text),
+        cmocka_unit_test(a_prompt_may_be_empty),
+        cmocka_unit_test(prompts_that_cannot_be_are_refused),
+        cmocka_unit_test(a_prompt_takes_room),
+    };
+    const int failed = cmocka_run_group_tests(tests, open_worker, close_worker);
+    return failed + cmocka_run_group_tests(prompted, open_prompted, close_worker);
 }

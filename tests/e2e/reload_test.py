@@ -67,7 +67,8 @@ def test_a_folder_of_models(serve, tmp_path):
     ("\n[modle a]", ("weir.conf:2", "[modle a]", "[model]")),
     ("[limits]\nqueue_job = 5", ("weir.conf:2", "queue_job", "'queue_jobs'")),
     (f"[model a]\npath = {FAKE}\ncolour = red", ("weir.conf:3", "colour")),
-    (f"[model a]\npath = {FAKE}\nprecision = f32", ("weir.conf:3", "precision", "not supported")),
+    (f"[model a]\npath = {FAKE}\nprecision = f16", ("weir.conf:3", "precision", "f32", "bf16")),
+    (f"[model a]\npath = {FAKE}\ntruncate = maybe", ("weir.conf:3", "truncate", "maybe")),
     ("memory = lots", ("weir.conf:1", "memory", "lots")),
 ], ids=lambda value: None)
 def test_a_wrong_file_is_wrong_usage(weir, conf, text, named):

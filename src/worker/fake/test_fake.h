@@ -104,8 +104,8 @@ static inline void embed(struct fixture *t, uint64_t job, const char *text, uint
     struct buffer payload;
     struct frame f;
     buffer_init(&payload, 10000);
-    text_embedding_request_write(&payload,
-                                 &(struct text_embedding_request){ false, dimensions, &input, 1 });
+    struct text_embedding_request r = { .dimensions = dimensions, .inputs = &input, .count = 1 };
+    text_embedding_request_write(&payload, &r);
     peer_run(&t->peer, job, WEIR_TEXT_EMBEDDING, WEIR_EMBED, buffer_view(&payload));
     peer_expect(&t->peer, FRAME_ACCEPTED, &f);
     buffer_finish(&payload);

@@ -1,6 +1,7 @@
 #include "base/mem.h"
 #include "model/model.h"
 #include "tensor/team.h"
+#include "worker/limits.h"
 #include "worker/text_embedding.h"
 #include "worker/worker.h"
 
@@ -84,5 +85,7 @@ static const struct worker_ops ops = {
 
 int main(int argc, char **argv)
 {
+    if (argc > 1 && strcmp(argv[1], "--limits") == 0)
+        return limits_run(ops.name, argc - 2, argv + 2);
     return worker_main(&ops, argc, argv);
 }

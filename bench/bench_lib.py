@@ -44,14 +44,14 @@ def verdict(what, ratio, least=None, most=None):
 class Server:
     """A running `weir serve`; use it in a with statement."""
 
-    def __init__(self, models, *options, folder=BIN):
+    def __init__(self, models, *options, folder=BIN, more=None):
         arguments = [program("weir", folder), "serve", "--listen", "127.0.0.1:0",
                      "--log-level", "error", *options]
         for name, path in models.items():
             arguments += ["--model", f"{name}={path}"]
         self.log = tempfile.TemporaryFile()
-        self.process = subprocess.Popen(arguments, env=environment(), stdin=subprocess.DEVNULL,
-                                        stderr=self.log)
+        self.process = subprocess.Popen(arguments, env={**environment(), **(more or {})},
+                                        stdin=subprocess.DEVNULL, stderr=self.log)
         self.port = self._port()
         self.wait(lambda: self.get("/health/ready")[0] == 200)
 
@@ -71,7 +71,7 @@ class Server:
             found = probe()
             if found:
                 return found
-            time.sleep(0.01)
+            time.sleep(0.002)
         sys.exit("weir serve did not get so far: " + self._said())
 
     def get(self, path):

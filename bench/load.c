@@ -3,7 +3,9 @@
  * Keeps one POST under way on each of its connections to 127.0.0.1 and prints
  * `REQUESTS_A_SECOND MEDIAN_US P99_US ERRORS`. With SECONDS 0 each connection makes one request and
  * reads its stream to the end; then it prints `EVENTS BYTES SECONDS ERRORS`, an event being a line
- * that begins with "data:". Eight '#' in the body become a number that is new in every request. */
+ * that begins with "data:". With SECONDS `Nx` all bodies are asked N times, each once a turn. Eight
+ * '#' in a body become a number that is new in every request. Each line of the file is a body; they
+ * are asked in turn. */
 #include "bench.h"
 
 #include <arpa/inet.h>
@@ -14,6 +16,8 @@
 #include <unistd.h>
 
 #define CONNECTIONS_MAX 2048
+#define BODIES_MAX      4096
+#define BODY_BYTES_MAX  (1 << 19)
 #define HEAD_MAX        4096
 
 struct connection {
@@ -29,24 +33,47 @@ struct connection {
 static struct connection connections[CONNECTIONS_MAX];
 static struct pollfd polls[CONNECTIONS_MAX];
 static struct samples latencies;
-static char request[1 << 20];
-static size_t request_bytes;
-static char *number_at; /* in the request, or NULL */
-static uint64_t answers, errors, events, bytes_read;
+static struct request {
+    char *data;
+    size_t bytes;
+    char *number_at; /* in the request, or NULL */
+} requests[BODIES_MAX];
+static size_t requests_count;
+static uint64_t sent, sent_most = UINT64_MAX, answers, errors, events, bytes_read;
 
-static void read_request(const char *path, const char *file)
+/* `more` is put before the host's line: the end of a stream is the end of its connection. */
+static void add_request(const char *path, const char *more, const char *body, size_t body_bytes)
 {
-    static char body[1 << 19];
+    static char store[16 * BODY_BYTES_MAX];
+    static size_t used;
+    BENCH_NEEDS(requests_count < BODIES_MAX);
+    struct request *r = &requests[requests_count++];
+    const size_t room = sizeof store - used;
+    r->data = store + used;
+    const int head = snprintf(r->data, room,
+                              "POST %s HTTP/1.1\r\n%sHost: localhost\r\nContent-Type: "
+                              "application/json\r\nContent-Length: %zu\r\n\r\n",
+                              path, more, body_bytes);
+    BENCH_NEEDS(head > 0 && (size_t)head + body_bytes < room);
+    memcpy(r->data + head, body, body_bytes);
+    r->bytes = (size_t)head + body_bytes;
+    r->data[r->bytes] = '\0';
+    r->number_at = strstr(r->data, "########");
+    used += r->bytes + 1;
+}
+
+static void read_requests(const char *path, const char *more, const char *file)
+{
+    static char line[BODY_BYTES_MAX];
     FILE *f = fopen(file, "rb");
     BENCH_NEEDS(f != NULL);
-    const size_t body_bytes = fread(body, 1, sizeof body, f);
+    while (fgets(line, sizeof line, f) != NULL) {
+        const size_t bytes = strcspn(line, "\n");
+        BENCH_NEEDS(bytes + 1 < sizeof line);
+        add_request(path, more, line, bytes);
+    }
     fclose(f);
-    const int head = snprintf(request, sizeof request,
-                              "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: "
-                              "application/json\r\nContent-Length: %zu\r\n\r\n",
-                              path, body_bytes);
-    memcpy(request + head, body, body_bytes);
-    request_bytes = (size_t)head + body_bytes;
+    BENCH_NEEDS(requests_count > 0);
 }
 
 static int open_connection(unsigned port)
@@ -60,16 +87,17 @@ static int open_connection(unsigned port)
 
 static void send_request(struct connection *c, int fd)
 {
-    static unsigned number;
-    if (number_at != NULL) {
+    const struct request *r = &requests[sent % requests_count];
+    if (r->number_at != NULL) {
         char digits[16];
-        snprintf(digits, sizeof digits, "%08u", number++ % 100000000);
-        memcpy(number_at, digits, 8);
+        snprintf(digits, sizeof digits, "%08u", (unsigned)(sent % 100000000));
+        memcpy(r->number_at, digits, 8);
     }
+    sent++;
     c->began = bench_ns();
     c->head_bytes = 0;
     c->rest = -1;
-    BENCH_NEEDS(send(fd, request, request_bytes, MSG_NOSIGNAL) == (ssize_t)request_bytes);
+    BENCH_NEEDS(send(fd, r->data, r->bytes, MSG_NOSIGNAL) == (ssize_t)r->bytes);
 }
 
 /* True when an answer is complete. */
@@ -126,7 +154,10 @@ static void on_readable(size_t at, bool streams)
         answers++;
         if (latencies.count < SAMPLES_MAX)
             samples_add(&latencies, bench_ns() - c->began);
-        send_request(c, polls[at].fd);
+        if (sent < sent_most)
+            send_request(c, polls[at].fd);
+        else
+            c->ended = true;
     }
 }
 
@@ -134,25 +165,22 @@ int main(int argc, char **argv)
 {
     BENCH_NEEDS(argc == 6);
     const unsigned port = bench_number(argv[1]), count = bench_number(argv[2]);
-    const double seconds = strtod(argv[3], NULL);
-    const bool streams = seconds <= 0;
-    BENCH_NEEDS(count > 0 && count <= CONNECTIONS_MAX);
-    read_request(argv[4], argv[5]);
-    if (streams) { /* the end of the connection is the end of the stream */
-        char *host = strstr(request, "Host: localhost\r\n");
-        const size_t before = (size_t)(host - request);
-        memmove(host + 19, host, request_bytes - before);
-        memcpy(host, "Connection: close\r\n", 19);
-        request_bytes += 19;
+    char *unit;
+    const double seconds = strtod(argv[3], &unit);
+    const bool turns = strcmp(unit, "x") == 0, streams = !turns && seconds <= 0;
+    BENCH_NEEDS(count > 0 && count <= CONNECTIONS_MAX && (turns || *unit == '\0'));
+    read_requests(argv[4], streams ? "Connection: close\r\n" : "", argv[5]);
+    if (turns) {
+        sent_most = (uint64_t)seconds * requests_count;
+        BENCH_NEEDS(sent_most >= count);
     }
-    number_at = strstr(request, "########");
     const int64_t began = bench_ns();
     for (unsigned i = 0; i < count; i++) {
         polls[i] = (struct pollfd){ .fd = open_connection(port), .events = POLLIN };
         send_request(&connections[i], polls[i].fd);
     }
     unsigned ended = 0;
-    while (ended < count && (streams || (double)(bench_ns() - began) < seconds * 1e9)) {
+    while (ended < count && (streams || turns || (double)(bench_ns() - began) < seconds * 1e9)) {
         BENCH_NEEDS(poll(polls, count, 120000) > 0);
         ended = 0;
         for (unsigned i = 0; i < count; i++) {

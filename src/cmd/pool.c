@@ -16,6 +16,7 @@ struct pool {
     struct weir *weir;
     char *name;
     enum weir_capability capability; /* the first one that works on texts */
+    struct pool_model model;
     struct stderr_log sink;
     uv_loop_t loop;
     uv_poll_t poll;
@@ -98,6 +99,12 @@ static enum weir_code control(struct pool *p, struct str order, json_t **out,
     return code;
 }
 
+static uint64_t read_figure(const json_t *model, const char *key)
+{
+    const json_int_t figure = json_integer_value(json_object_get(model, key));
+    return figure > 0 ? (uint64_t)figure : 0;
+}
+
 /* Picks the capability from {"models":[{…}]}, of which there is one. *known is false before the
  * model was inspected. */
 static enum weir_code read_model(struct pool *p, const json_t *answer, bool *known,
@@ -111,11 +118,15 @@ static enum weir_code read_model(struct pool *p, const json_t *answer, bool *kno
     *known = json_is_true(json_object_get(model, "inspected")) || problem != NULL;
     if (problem != NULL)
         return weir_fail(err, WEIR_LOAD_FAILED, "model '%s': %s", p->name, problem);
+    p->model = (struct pool_model){ .tokens_max = read_figure(model, "tokens_max"),
+                                    .flops_per_token = read_figure(model, "flops_per_token") };
     for (size_t i = ARRAY_COUNT(texts); i > 0; i--) { /* the first of `texts` has the last word */
         for (size_t k = 0; k < json_array_size(names); k++) {
             const char *const name = json_string_value(json_array_get(names, k));
-            if (name != NULL && strcmp(name, weir_capability_name(texts[i - 1])) == 0)
-                p->capability = texts[i - 1];
+            if (name == NULL || strcmp(name, weir_capability_name(texts[i - 1])) != 0)
+                continue;
+            p->capability = texts[i - 1];
+            p->model.embeds = p->model.embeds || texts[i - 1] == WEIR_TEXT_EMBEDDING;
         }
     }
     return WEIR_OK;
@@ -216,6 +227,11 @@ void pool_close(struct pool *p)
     CHECK(uv_loop_close(&p->loop) == 0);
     mem_free(p->name);
     mem_free(p);
+}
+
+const struct pool_model *pool_model(const struct pool *p)
+{
+    return &p->model;
 }
 
 enum weir_code pool_run(struct pool *p, enum weir_operation operation, const void *input,

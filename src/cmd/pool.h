@@ -9,6 +9,7 @@
 
 #include "weir/weir.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct pool;
@@ -32,6 +33,14 @@ struct pool_settings {
 enum weir_code pool_open(const char *name, const char *path, const struct pool_settings *settings,
                          struct pool **out, struct weir_error *err);
 void pool_close(struct pool *p);
+
+/* What inspection found of the model. */
+struct pool_model {
+    bool embeds;              /* texts to vectors */
+    uint64_t tokens_max;      /* of one text; 0: not stated */
+    uint64_t flops_per_token; /* of the matrix products with weights; 0: not stated */
+};
+const struct pool_model *pool_model(const struct pool *p); /* borrowed until pool_close */
 
 /* Submits the operation and waits for its end. `on_output` (with `context`) sees every output.
  * WEIR_CANCELLED after a signal, whose number is then err->value. */

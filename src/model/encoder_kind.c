@@ -119,6 +119,7 @@ static const struct encoder_kind kinds[] = {
         .keys = &bert_keys,
         .names = &bert_names,
         .has_types = true,
+        .has_bert_vocab = true,
     },
     {
         .name = "distilbert",
@@ -127,6 +128,7 @@ static const struct encoder_kind kinds[] = {
         .keys = &distilbert_keys,
         .names = &distilbert_names,
         .eps = 1e-12,
+        .has_bert_vocab = true,
     },
     {
         .name = "roberta",

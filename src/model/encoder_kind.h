@@ -82,6 +82,7 @@ struct encoder_kind {
     enum encoder_padding padding;
     bool has_types;
     bool has_relative;
+    bool has_bert_vocab; /* a vocab.txt in its folder is read as BERT's */
 };
 
 /* The row of that name, or NULL. */

@@ -21,8 +21,8 @@ enum { BATCH_TOKENS = 1024 };
 enum { EMBEDDING_SLOTS = 32 };
 
 /* What the tokenizer holds for each byte of its file, and keeps from its parsing; measured on
- * WordPiece vocabularies of 30,000 entries and rounded up. */
-enum { TOKENIZER_BYTES_A_BYTE = 16 };
+ * WordPiece vocabularies of 30,000 entries and rounded up. A vocab.txt says the same in half. */
+enum { TOKENIZER_BYTES_A_BYTE = 16, VOCAB_BYTES_A_BYTE = 32 };
 
 /* A model whose headers have been read. Shared by inspection and loading. */
 struct opened {
@@ -34,7 +34,9 @@ struct opened {
     struct encoder_bound bound;
     struct head_bound head;
     struct kernels kernels;
-    struct str tokenizer; /* text of tokenizer.json, in the folder */
+    struct str tokenizer; /* text of its file, in the folder */
+    const char *tokenizer_name;
+    bool is_vocab, lowercases; /* the file is a vocab.txt; and what its tokenizer makes of A */
     struct model_info info;
 };
 
@@ -93,9 +95,10 @@ static bool block_bytes(const struct opened *o, enum precision precision, uint64
 static bool fixed_bytes(const struct opened *o, uint64_t *out, uint64_t *out_per_thread)
 {
     const struct encoder_config *c = &o->config;
+    const uint64_t a_byte = o->is_vocab ? VOCAB_BYTES_A_BYTE : TOKENIZER_BYTES_A_BYTE;
     uint64_t fixed, most = 0;
     *out_per_thread = 0;
-    if (!size_mul(o->tokenizer.len, TOKENIZER_BYTES_A_BYTE, &fixed) ||
+    if (!size_mul(o->tokenizer.len, a_byte, &fixed) ||
         !size_add(fixed, c->layers * sizeof(struct encoder_layer), &fixed) ||
         !size_add(fixed, head_private_bytes(&o->modules), &fixed))
         return false;
@@ -154,6 +157,28 @@ static enum weir_code price(struct opened *o, struct weir_error *err)
     return digest(o, err);
 }
 
+/* tokenizer.json; where BERT's models have none, vocab.txt. */
+static enum weir_code open_tokenizer(struct opened *o, struct weir_error *err)
+{
+    static const char json[] = "tokenizer.json", vocab[] = "vocab.txt";
+    struct field config;
+    o->is_vocab = o->config.kind->has_bert_vocab && !folder_has(&o->folder, json) &&
+                  folder_has(&o->folder, vocab);
+    o->tokenizer_name = o->is_vocab ? vocab : json;
+    o->lowercases = true;
+    if (o->is_vocab) {
+        if (folder_json(&o->folder, "tokenizer_config.json", FOLDER_OPTIONAL_REALS, &config, err) !=
+            WEIR_OK)
+            return WEIR_LOAD_FAILED;
+        if (field_of(&config, "do_lower_case").value != NULL &&
+            field_bool(&config, "do_lower_case", &o->lowercases, err) != WEIR_OK) {
+            weir_wrap(err, "'tokenizer_config.json'");
+            return WEIR_LOAD_FAILED;
+        }
+    }
+    return folder_text(&o->folder, o->tokenizer_name, TOKENIZER_FILE_BYTES_MAX, &o->tokenizer, err);
+}
+
 static enum weir_code open_model(const char *path, const struct model_settings *settings,
                                  struct opened *out, struct weir_error *err)
 {
@@ -168,8 +193,7 @@ static enum weir_code open_model(const char *path, const struct model_settings *
     if (code == WEIR_OK)
         code = prompts_read(&o.folder, &o.prompts, err);
     if (code == WEIR_OK)
-        code =
-            folder_text(&o.folder, "tokenizer.json", TOKENIZER_FILE_BYTES_MAX, &o.tokenizer, err);
+        code = open_tokenizer(&o, err);
     if (code == WEIR_OK)
         code = open_weights(&o, err);
     if (code == WEIR_OK)
@@ -215,9 +239,10 @@ static bool lowercases(const struct tokenizer *t)
 
 static enum weir_code load_tokenizer(struct encoder *e, struct weir_error *err)
 {
-    static const char name[] = "tokenizer.json";
     const struct opened *o = &e->opened;
-    enum weir_code code = tokenizer_create(o->tokenizer, &e->tokenizer, err);
+    enum weir_code code =
+        o->is_vocab ? tokenizer_create_from_vocab(o->tokenizer, o->lowercases, &e->tokenizer, err)
+                    : tokenizer_create(o->tokenizer, &e->tokenizer, err);
     size_t most = code == WEIR_OK ? tokenizer_vocab_size(e->tokenizer) : 0;
     if (most > o->config.vocab)
         code =
@@ -228,7 +253,7 @@ static enum weir_code load_tokenizer(struct encoder *e, struct weir_error *err)
                          "it keeps upper case, and do_lower_case of the model is true, which is "
                          "not supported");
     if (code != WEIR_OK)
-        weir_wrap(err, "'%s'", name);
+        weir_wrap(err, "'%s'", o->tokenizer_name);
     return code;
 }
 

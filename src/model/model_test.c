@@ -218,6 +218,40 @@ static void test_embedding_and_its_refusals(void **state)
     test_folder_finish(&f);
 }
 
+/* A folder from before there was a tokenizer.json. */
+static void test_a_vocabulary_alone(void **state)
+{
+    static const char vocab[] = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nwa\n##ter\nWA\n";
+    static const char keeps[] = "{\"do_lower_case\": false, \"model_max_length\": 1e30}";
+    struct test_folder f;
+    struct encoder *e;
+    struct tokens tokens = { .ids = NULL };
+    (void)state;
+    test_folder_init(&f);
+    test_folder_unlink(&f, "tokenizer.json");
+    assert_load_fails(&f, "tokenizer.json");
+    test_folder_write(&f, "vocab.txt", vocab, strlen(vocab));
+    for (int32_t keep = 0; keep < 2; keep++) {
+        if (keep)
+            test_folder_write(&f, "tokenizer_config.json", keeps, strlen(keeps));
+        assert_int_equal(encoder_load(f.path, NULL, team, NULL, NULL, &e, NULL), WEIR_OK);
+        assert_int_equal(tokenizer_encode(encoder_tokenizer(e), STR("WA"), true, &tokens, NULL),
+                         WEIR_OK);
+        assert_int_equal(tokens.count, 3);
+        assert_int_equal(tokens.ids[1], keep ? 7 : 5);
+        tokens_finish(&tokens);
+        tokens = (struct tokens){ .ids = NULL };
+        encoder_destroy(e);
+    }
+    test_folder_write(&f, "vocab.txt", "wa\n", 3);
+    assert_load_fails(&f, "vocab.txt");
+    test_folder_write(&f, "tokenizer_config.json", "{\"do_lower_case\": 1}", 20);
+    assert_load_fails(&f, "do_lower_case");
+    test_folder_unlink(&f, "tokenizer_config.json");
+    test_folder_unlink(&f, "vocab.txt");
+    test_folder_finish(&f);
+}
+
 /* The model wants lower case of its tokenizer: fine where it does that anyway. */
 static void test_a_tokenizer_that_keeps_upper_case(void **state)
 {
@@ -344,6 +378,7 @@ int main(void)
         cmocka_unit_test(test_weights_that_do_not_fit_are_named),
         cmocka_unit_test(test_a_tokenizer_that_does_not_fit_is_named),
         cmocka_unit_test(test_embedding_and_its_refusals),
+        cmocka_unit_test(test_a_vocabulary_alone),
         cmocka_unit_test(test_a_tokenizer_that_keeps_upper_case),
         cmocka_unit_test(test_numbers_that_are_not_finite_are_refused),
         cmocka_unit_test(test_the_real_minilm),

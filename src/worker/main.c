@@ -1,6 +1,7 @@
 #include "base/mem.h"
 #include "model/model.h"
 #include "tensor/team.h"
+#include "worker/limits.h"
 #include "worker/text_embedding.h"
 #include "worker/worker.h"
 
@@ -22,7 +23,6 @@ static enum weir_code inspect(const char *path, uint32_t context, struct plan *o
         return code;
     struct plan plan = { .capabilities = info.capabilities,
                          .weights_bytes = info.weights_bytes,
-                         /* Each worker packs for itself, in F32. */
                          .fixed_bytes = info.fixed_bytes,
                          .per_slot_bytes = info.per_slot_bytes,
                          .per_token_bytes = info.per_token_bytes,
@@ -99,5 +99,7 @@ static const struct worker_ops ops = {
 
 int main(int argc, char **argv)
 {
+    if (argc > 1 && strcmp(argv[1], "--limits") == 0)
+        return limits_run(ops.name, argc - 2, argv + 2);
     return worker_main(&ops, argc, argv);
 }

@@ -25,7 +25,7 @@ def test_help(weir):
     done = weir("help")
     assert done.returncode == 0
     for verb in ("serve", "embed", "tokenize", "ps", "top", "plan", "load", "unload", "pin", "unpin",
-                 "help"):
+                 "bench", "help"):
         assert f"\n  {verb} " in done.stdout
         about = weir("help", verb)
         assert about.returncode == 0 and about.stdout.startswith(f"weir {verb}"), about
@@ -53,6 +53,10 @@ def test_help(weir):
     (["top", "extra"], "extra"),
     (["top"], "weir ps"),
     (["plan"], "MODEL"),
+    (["bench"], "MODEL"),
+    (["bench", FAKE, "second"], "second"),
+    (["bench", FAKE, "-p", "0"], "prompt"),
+    (["bench", FAKE, "-n", "1"], "-n"),
     (["load"], "MODEL"),
     (["unload", "--force", "m"], "--force"),
     (["pin"], "MODEL"),

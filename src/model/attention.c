@@ -1,7 +1,12 @@
 #include "model/attention.h"
 
+#include "base/check.h"
+
 #include <math.h>
 #include <string.h>
+
+/* Of a tile of any kernel. */
+enum { ROWS_MOST = 16 };
 
 static uint64_t rounded(uint64_t n, uint64_t to)
 {
@@ -11,8 +16,8 @@ static uint64_t rounded(uint64_t n, uint64_t to)
 /*  keys: [tokens / NR][dim][NR]    values: [dim / NR][tokens][NR]    scores: [MR][tokens]  */
 uint64_t attention_scratch_floats(const struct kernels *k, uint64_t tokens, uint64_t dim)
 {
-    const uint64_t nr = k->matmul.columns, row = rounded(tokens, nr);
-    return row * dim + rounded(dim, nr) * tokens + k->matmul.rows * row;
+    const uint64_t nr = k->matmul[PRECISION_F32].columns, row = rounded(tokens, nr);
+    return row * dim + rounded(dim, nr) * tokens + k->matmul[PRECISION_F32].rows * row;
 }
 
 static void pack_keys(const struct attention *a, size_t nr, float *panels)
@@ -45,44 +50,47 @@ static void pack_values(const struct attention *a, size_t nr, float *panels)
 /* out = a × panelsᵀ for the few rows of one tile. */
 static void multiply(struct matmul_tile t, const struct kernels *k, size_t columns)
 {
-    const size_t nr = k->matmul.columns;
+    const size_t nr = k->matmul[PRECISION_F32].columns;
+    t.ahead = t.panel; /* it is in the cache */
     for (size_t first = 0; first < columns; first += nr) {
         t.columns = columns - first < nr ? columns - first : nr;
-        k->matmul.tile(&t);
-        t.panel += nr * t.depth;
+        k->matmul[PRECISION_F32].tile(&t);
+        t.panel = (const float *)t.panel + nr * t.depth;
         t.out += nr;
     }
 }
 
 void attention_run(const struct attention *a, const struct kernels *k, float *scratch)
 {
-    const size_t nr = k->matmul.columns, mr = k->matmul.rows;
+    const size_t nr = k->matmul[PRECISION_F32].columns, mr = k->matmul[PRECISION_F32].rows;
     const size_t row = (size_t)rounded(a->tokens, nr);
     const float scale = 1 / sqrtf((float)a->dim);
+    float sums[ROWS_MOST];
     float *keys = scratch;
     float *values = keys + row * a->dim;
     float *scores = values + (size_t)rounded(a->dim, nr) * a->tokens;
+    CHECK(mr <= ROWS_MOST);
     pack_keys(a, nr, keys);
     pack_values(a, nr, values);
+    struct matmul_tile score = {
+        .a_stride = a->stride, .panel = keys, .depth = a->dim, .out = scores, .out_stride = row
+    };
+    struct matmul_tile mix = { .a = scores,
+                               .a_stride = row,
+                               .panel = values,
+                               .depth = a->tokens,
+                               .out_stride = a->out_stride };
     for (size_t first = 0; first < a->tokens; first += mr) {
-        size_t rows = a->tokens - first < mr ? a->tokens - first : mr;
-        multiply((struct matmul_tile){ .a = a->query + first * a->stride,
-                                       .a_stride = a->stride,
-                                       .rows = rows,
-                                       .panel = keys,
-                                       .depth = a->dim,
-                                       .out = scores,
-                                       .out_stride = row },
-                 k, a->tokens);
+        const size_t rows = a->tokens - first < mr ? a->tokens - first : mr;
+        score.rows = mix.rows = rows;
+        score.a = a->query + first * a->stride;
+        mix.out = a->out + first * a->out_stride;
+        multiply(score, k, a->tokens);
         for (size_t i = 0; i < rows; i++)
-            k->softmax(scores + i * row, scale, a->tokens);
-        multiply((struct matmul_tile){ .a = scores,
-                                       .a_stride = row,
-                                       .rows = rows,
-                                       .panel = values,
-                                       .depth = a->tokens,
-                                       .out = a->out + first * a->out_stride,
-                                       .out_stride = a->out_stride },
-                 k, a->dim);
+            sums[i] = k->exp_sum(scores + i * row, a->tokens, scale,
+                                 a->bias ? a->bias - (first + i) : NULL);
+        multiply(mix, k, a->dim);
+        for (size_t i = 0; i < rows; i++)
+            k->scale(mix.out + i * mix.out_stride, 1 / sums[i], a->dim);
     }
 }

@@ -1,4 +1,4 @@
-/* attention.h — softmax(q·kᵀ / √d)·v of one head over one sequence, without a mask.
+/* attention.h — softmax(q·kᵀ / √d + bias)·v of one head over one sequence, without a mask.
  *
  * Keys and values of the head are packed into panels once and then used by all its queries, through
  * the same tile as any matrix product. All keys are summed in their order in one chain, so the
@@ -19,6 +19,9 @@ struct attention {
     size_t out_stride;
     size_t tokens;
     size_t dim;
+    /* Added to a score by its distance, key − query, from this place on: 1 − tokens … tokens − 1.
+     * Or NULL. */
+    const float *bias;
 };
 
 /* Floats of scratch that a sequence of so many tokens needs; each thread brings its own. */

@@ -261,6 +261,7 @@ enum weir_code config_read(struct folder *f, uint32_t context, struct encoder_co
     struct encoder_config c;
     struct field config;
     memset(&c, 0, sizeof(c));
+    c.activation = ACTIVATION_GELU;
     if (folder_json(f, "config.json", FOLDER_REQUIRED, &config, err) != WEIR_OK)
         return WEIR_LOAD_FAILED;
     if (check_kind(&config, err) != WEIR_OK || read_sizes(&config, &c, err) != WEIR_OK) {

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "model/folder.h"
+#include "tensor/cpu/kernels.h"
 
 #include <stdint.h>
 
@@ -19,8 +20,10 @@ struct encoder_config {
     uint32_t intermediate;
     uint32_t vocab;
     uint32_t positions;
+    uint32_t position_offset;
     uint32_t types;
     float eps;
+    enum activation activation;
     uint32_t tokens_max; /* of one input: 1 … positions */
 };
 

@@ -144,8 +144,8 @@ static uint64_t vectors_floats(const struct encoder_config *c)
     return (uint64_t)c->hidden * (c->positions + UINT64_C(2) + 4 * (uint64_t)c->layers);
 }
 
-bool encoder_weights_bytes(const struct encoder_config *c, const struct kernels *k,
-                           uint64_t *out_bytes)
+static bool panels_bytes(const struct encoder_config *c, const struct kernels *k,
+                         uint64_t *out_bytes)
 {
     const struct {
         uint64_t columns, depth;
@@ -155,15 +155,22 @@ bool encoder_weights_bytes(const struct encoder_config *c, const struct kernels 
         { c->intermediate,        c->hidden      },
         { c->hidden,              c->intermediate},
     };
-    uint64_t layer = sizeof(struct encoder_layer), all;
+    uint64_t layer = 0;
     for (size_t i = 0; i < ARRAY_COUNT(products); i++) {
         uint64_t bytes;
-        if (!packed_bytes(k, products[i].columns, products[i].depth, &bytes) ||
+        if (!packed_bytes(k, PRECISION_F32, products[i].columns, products[i].depth, &bytes) ||
             !size_add(layer, bytes, &layer))
             return false;
     }
-    if (!size_mul(layer, c->layers, &all) ||
-        !size_add(all, vectors_floats(c) * sizeof(float), &all))
+    return size_mul(layer, c->layers, out_bytes);
+}
+
+bool encoder_weights_bytes(const struct encoder_config *c, const struct kernels *k,
+                           uint64_t *out_bytes)
+{
+    uint64_t all;
+    if (!panels_bytes(c, k, &all) || !size_add(all, vectors_floats(c) * sizeof(float), &all) ||
+        !size_add(all, c->layers * sizeof(struct encoder_layer), &all))
         return false;
     *out_bytes = all;
     return true;
@@ -199,9 +206,10 @@ static const float *take_places(float **at, const struct encoder_bound *b,
     return places;
 }
 
-static enum weir_code pack_layer(struct encoder_layer *layer,
-                                 const struct tensor *const t[ENCODER_LAYER_TENSOR_COUNT],
-                                 const struct kernels *k, struct team *team, struct weir_error *err)
+/* *block is the next free byte of the packed products. */
+static void pack_layer(struct encoder_layer *layer, char **block,
+                       const struct tensor *const t[ENCODER_LAYER_TENSOR_COUNT],
+                       const struct kernels *k, struct team *team)
 {
     size_t hidden = (size_t)t[ENCODER_LAYER_MIX]->dims[0];
     size_t intermediate = (size_t)t[ENCODER_LAYER_UP]->dims[0];
@@ -227,14 +235,15 @@ static enum weir_code pack_layer(struct encoder_layer *layer,
         { &layer->down, 0,          ENCODER_LAYER_DOWN,  ENCODER_LAYER_DOWN_BIAS },
     };
     for (size_t i = 0; i < ARRAY_COUNT(products); i++) {
-        enum weir_code code =
-            packed_init(products[i].to, k, products[i].columns, products[i].depth, err);
-        if (code != WEIR_OK)
-            return code;
+        uint64_t bytes;
+        packed_view(products[i].to, k, PRECISION_F32, products[i].columns, products[i].depth,
+                    *block);
+        CHECK(packed_bytes(k, PRECISION_F32, products[i].columns, products[i].depth, &bytes));
+        *block += bytes;
     }
     for (size_t i = 0; i < ARRAY_COUNT(fills); i++)
-        packed_fill(fills[i].to, k, team, fills[i].at, t[fills[i].weight], t[fills[i].bias]);
-    return WEIR_OK;
+        packed_fill(fills[i].to, (void *)fills[i].to->panels, k, team, fills[i].at,
+                    t[fills[i].weight], t[fills[i].bias]);
 }
 
 enum weir_code encoder_weights_init(struct encoder_weights *w, const struct encoder_bound *bound,
@@ -243,7 +252,7 @@ enum weir_code encoder_weights_init(struct encoder_weights *w, const struct enco
                                     struct weir_error *err)
 {
     enum weir_code code = WEIR_OK;
-    uint64_t vector_bytes = vectors_floats(config) * sizeof(float);
+    uint64_t vector_bytes = vectors_floats(config) * sizeof(float), panel_bytes = 0;
     struct size_text text;
     memset(w, 0, sizeof(*w));
     w->words = *bound->tensors[ENCODER_WORDS];
@@ -255,7 +264,16 @@ enum weir_code encoder_weights_init(struct encoder_weights *w, const struct enco
                          size_format(vector_bytes, &text));
         goto fail;
     }
+    if (!panels_bytes(config, k, &panel_bytes))
+        panel_bytes = UINT64_MAX;
+    w->panels = mem_try_aligned(panel_bytes, PACKED_ALIGNMENT);
+    if (w->panels == NULL) {
+        code = weir_fail(err, WEIR_NO_MEMORY, "no memory for %s of packed weights",
+                         size_format(panel_bytes, &text));
+        goto fail;
+    }
     float *at = w->vectors;
+    char *block = w->panels;
     w->places = take_places(&at, bound, config, k);
     w->gain = take_vector(&at, bound->tensors[ENCODER_NORM_GAIN]);
     w->shift = take_vector(&at, bound->tensors[ENCODER_NORM_SHIFT]);
@@ -266,9 +284,7 @@ enum weir_code encoder_weights_init(struct encoder_weights *w, const struct enco
         layer->mix_shift = take_vector(&at, t[ENCODER_LAYER_MIX_SHIFT]);
         layer->down_gain = take_vector(&at, t[ENCODER_LAYER_DOWN_GAIN]);
         layer->down_shift = take_vector(&at, t[ENCODER_LAYER_DOWN_SHIFT]);
-        code = pack_layer(layer, t, k, team, err);
-        if (code != WEIR_OK)
-            goto fail;
+        pack_layer(layer, &block, t, k, team);
         if (tick)
             tick(context);
     }
@@ -282,13 +298,8 @@ fail:
 
 void encoder_weights_finish(struct encoder_weights *w)
 {
-    for (uint32_t i = 0; i < w->layer_count; i++) {
-        packed_finish(&w->layers[i].qkv);
-        packed_finish(&w->layers[i].mix);
-        packed_finish(&w->layers[i].up);
-        packed_finish(&w->layers[i].down);
-    }
     mem_free(w->layers);
     mem_free(w->vectors);
+    mem_free(w->panels);
     memset(w, 0, sizeof(*w));
 }

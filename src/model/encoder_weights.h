@@ -79,10 +79,13 @@ struct encoder_layer {
 struct encoder_weights {
     struct tensor words;       /* [vocab][hidden], in the mapped file */
     const float *places;       /* [positions][hidden]: position plus token type 0 */
+    const float *padding;      /* [hidden]: the same for tokens of padding; NULL: like any other */
     const float *gain, *shift; /* [hidden], of the embeddings' norm */
+    const float *relative; /* [heads][2·positions − 1]: added to scores by key − query, or NULL */
     struct encoder_layer *layers;
     uint32_t layer_count;
     float *vectors; /* the block that the vectors above are in */
+    void *panels;   /* and that of the packed products */
 };
 
 /* Exact bytes of what encoder_weights_init allocates; false on overflow. */

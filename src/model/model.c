@@ -79,7 +79,7 @@ static enum weir_code price(struct opened *o, struct weir_error *err)
     struct transformer_price forward;
     uint64_t packed, tokenizer, fixed;
     if (!encoder_weights_bytes(c, &o->kernels, &packed) ||
-        !transformer_price(c, &o->kernels, batch_tokens_of(c), &forward) ||
+        !transformer_price(c, &o->kernels, PRECISION_F32, batch_tokens_of(c), &forward) ||
         !size_mul(o->tokenizer.len, TOKENIZER_BYTES_A_BYTE, &tokenizer) ||
         !size_add(packed, tokenizer, &fixed) || !size_add(fixed, forward.fixed_bytes, &fixed))
         return weir_fail(err, WEIR_LOAD_FAILED,
@@ -247,6 +247,16 @@ static enum weir_code check_sequence(const struct encoder *e, const struct seque
     return WEIR_OK;
 }
 
+/* The mean of a sequence's states, to unit length. */
+static void pool(const struct kernels *k, const float *x, size_t count, size_t dim, float *out)
+{
+    memcpy(out, x, dim * sizeof(*out));
+    for (size_t i = 1; i < count; i++)
+        k->add(out, x + i * dim, dim);
+    k->scale(out, 1 / (float)count, dim);
+    k->scale(out, 1 / fmaxf(sqrtf(k->dot(out, out, dim)), 1e-12f), dim);
+}
+
 enum weir_code encoder_embed(struct encoder *e, const struct sequence *sequences, size_t count,
                              float *out, struct weir_error *err)
 {
@@ -256,17 +266,17 @@ enum weir_code encoder_embed(struct encoder *e, const struct sequence *sequences
         if (code != WEIR_OK)
             return code;
     }
-    const float *vectors =
+    const float *states =
         transformer_forward(e->transformer, sequences, count, e->tick, e->context);
+    for (size_t i = 0; i < count; states += sequences[i++].count * dim)
+        pool(&e->opened.kernels, states, sequences[i].count, dim, out + i * dim);
     for (size_t i = 0; i < count * dim; i++) {
-        if (isfinite(vectors[i]))
+        if (isfinite(out[i]))
             continue;
         weir_fail(err, WEIR_MODEL_FAILED, "the vector of input %zu has numbers that are not finite",
                   i / dim);
         refuse(err, i / dim);
         return WEIR_MODEL_FAILED;
     }
-    if (count > 0)
-        memcpy(out, vectors, count * dim * sizeof(*out));
     return WEIR_OK;
 }

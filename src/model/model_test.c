@@ -181,8 +181,8 @@ static void test_embedding_and_its_refusals(void **state)
     assert_int_equal(encoder_info(e)->dim, 32);
 
     const struct sequence good[] = {
-        {ids,  3 },
-        { ids, 48}
+        {ids,  3,  0},
+        { ids, 48, 0}
     };
     assert_int_equal(encoder_embed(e, good, 2, out, NULL), WEIR_OK);
     assert_int_equal(ticks, 4);
@@ -200,9 +200,9 @@ static void test_embedding_and_its_refusals(void **state)
         enum weir_code code;
         const char *named;
     } wrong[] = {
-        {{ ids, 0 },      WEIR_INVALID,        "no tokens"                 },
-        { { ids, 49 },    WEIR_CONTEXT_LENGTH, "49 tokens, the limit is 48"},
-        { { strange, 2 }, WEIR_INVALID,        "-1"                        },
+        {{ ids, 0, 0 },      WEIR_INVALID,        "no tokens"                 },
+        { { ids, 49, 0 },    WEIR_CONTEXT_LENGTH, "49 tokens, the limit is 48"},
+        { { strange, 2, 0 }, WEIR_INVALID,        "-1"                        },
     };
     for (size_t i = 0; i < ARRAY_COUNT(wrong); i++) {
         const struct sequence pair[] = { good[0], wrong[i].sequence };
@@ -221,7 +221,7 @@ static void test_embedding_and_its_refusals(void **state)
 static void test_numbers_that_are_not_finite_are_refused(void **state)
 {
     static const int32_t ids[] = { 5, 6 };
-    const struct sequence s = { ids, 2 };
+    const struct sequence s = { ids, 2, 0 };
     struct test_folder f;
     struct encoder *e;
     struct weir_error err;
@@ -259,7 +259,7 @@ static void check_line(struct encoder *e, const char *line, size_t number)
     assert_int_equal(tokens.count, json_array_size(ids));
     for (size_t i = 0; i < tokens.count; i++)
         assert_int_equal(tokens.ids[i], json_integer_value(json_array_get(ids, i)));
-    const struct sequence sequence = { tokens.ids, tokens.count };
+    const struct sequence sequence = { tokens.ids, tokens.count, 0 };
     assert_int_equal(encoder_embed(e, &sequence, 1, got, NULL), WEIR_OK);
     for (size_t i = 0; i < REAL_DIM; i++) {
         double number_wanted = json_number_value(json_array_get(want, i));

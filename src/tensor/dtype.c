@@ -2,7 +2,6 @@
 
 #include "base/check.h"
 
-#include <stdint.h>
 #include <string.h>
 
 static const struct {
@@ -75,4 +74,15 @@ void dtype_to_f32(enum dtype type, const void *from, float *to, size_t count)
         memcpy(&word, bytes + i * sizeof(word), sizeof(word));
         to[i] = type == DTYPE_F16 ? f32_of_f16(word) : f32_of_bits((uint32_t)word << 16);
     }
+}
+
+/* A BF16 is the upper half of an F32. Adding just under half of its last place carries into it when
+ * what is cut off is more than half; when it is half, adding its last bit too makes it even. */
+uint16_t dtype_bf16(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof(bits));
+    if ((bits & 0x7fffffff) > 0x7f800000)
+        return (uint16_t)(bits >> 16 | 0x40);
+    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }

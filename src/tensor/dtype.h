@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /*    name  bytes each */
 #define DTYPES(X)                                                                                  \
@@ -28,5 +29,8 @@ bool dtype_is_float(enum dtype type);
 
 /* Reads `count` numbers of a float type as F32; exact for all three. `from` need not be aligned. */
 void dtype_to_f32(enum dtype type, const void *from, float *to, size_t count);
+
+/* The BF16 nearest to x, of two equally near the even one; a NaN stays one. */
+uint16_t dtype_bf16(float x);
 
 #endif

@@ -59,6 +59,28 @@ static void test_bf16_and_f32_at_odd_addresses(void **state)
     assert_true(got[0] == 1.5f && isinf(got[1]) && got[1] < 0);
 }
 
+/* Against a search: no BF16 is nearer, and of two equally near ones the even one is taken. */
+static void test_rounding_to_bf16_takes_the_nearest(void **state)
+{
+    (void)state;
+    for (uint32_t high = 0; high < 0x7f80; high += 7) {
+        for (uint32_t low = 0; low < 0x10000; low += 0x0fff) {
+            uint32_t bits = high << 16 | low;
+            uint32_t want = low > 0x8000 || (low == 0x8000 && high % 2) ? high + 1 : high;
+            float x;
+            memcpy(&x, &bits, sizeof(x));
+            assert_int_equal(dtype_bf16(x), want);
+            assert_int_equal(dtype_bf16(-x), want | 0x8000);
+        }
+    }
+    assert_int_equal(dtype_bf16(INFINITY), 0x7f80);
+    assert_int_equal(dtype_bf16(NAN) & 0x7fff, 0x7fc0);
+    const uint32_t slight = 0x7f800001; /* a NaN whose upper half alone would be infinite */
+    float x;
+    memcpy(&x, &slight, sizeof(x));
+    assert_int_equal(dtype_bf16(x), 0x7fc0);
+}
+
 static void test_shapes(void **state)
 {
     struct tensor t = {
@@ -90,6 +112,7 @@ int main(void)
         cmocka_unit_test(test_names_and_sizes),
         cmocka_unit_test(test_f16_is_exact),
         cmocka_unit_test(test_bf16_and_f32_at_odd_addresses),
+        cmocka_unit_test(test_rounding_to_bf16_takes_the_nearest),
         cmocka_unit_test(test_shapes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,118 +1,100 @@
 #include "tensor/matmul.h"
 
 #include "base/check.h"
-#include "base/mem.h"
-#include "base/size.h"
 #include "tensor/team.h"
-
-#include <string.h>
-
-enum { ALIGNMENT = 64, CONVERT_FLOATS = 512 };
 
 /* A block of rows of `a` stays in the second-level cache while all panels of a task pass by. */
 enum { BLOCK_FLOATS = 192 * 1024 / sizeof(float) };
 
+/* So many rows at a time are rounded and multiplied, where the kernel wants them rounded. */
+enum { ROUND_ROWS = 48 };
+
 /* Enough pieces that a thread which lost its core for a while does not hold up the others. */
 enum { TASKS_PER_THREAD = 4 };
 
-static size_t panels_of(const struct kernels *k, size_t columns)
+uint64_t matmul_scratch_bytes(const struct kernels *k, enum precision precision, uint64_t depth)
 {
-    return (columns + k->matmul.columns - 1) / k->matmul.columns;
+    if (k->matmul[precision].round == NULL)
+        return 0;
+    uint64_t bytes = ROUND_ROWS * (depth + depth % 2) * sizeof(uint16_t);
+    return (bytes + PACKED_ALIGNMENT - 1) / PACKED_ALIGNMENT * PACKED_ALIGNMENT;
 }
 
-bool packed_bytes(const struct kernels *k, uint64_t columns, uint64_t depth, uint64_t *out_bytes)
-{
-    uint64_t nr = k->matmul.columns, rows, floats;
-    if (!size_add(columns, nr - 1, &rows) || !size_add(depth, 1, &depth))
-        return false;
-    rows = rows / nr * nr;
-    if (!size_mul(rows, depth, &floats) || !size_mul(floats, sizeof(float), &floats))
-        return false;
-    *out_bytes = floats;
-    return true;
-}
-
-enum weir_code packed_init(struct packed *p, const struct kernels *k, size_t columns, size_t depth,
-                           struct weir_error *err)
-{
-    uint64_t bytes = 0;
-    struct size_text text;
-    CHECK(columns > 0 && depth > 0);
-    float *block = NULL;
-    if (packed_bytes(k, columns, depth, &bytes))
-        block = mem_try_aligned(bytes, ALIGNMENT);
-    if (block == NULL)
-        return weir_fail(err, WEIR_NO_MEMORY, "no memory for %s of packed weights [%zu,%zu]",
-                         size_format(bytes, &text), columns, depth);
-    *p = (struct packed){
-        .panels = block,
-        .bias = block + panels_of(k, columns) * k->matmul.columns * depth,
-        .columns = columns,
-        .depth = depth,
-    };
-    return WEIR_OK;
-}
-
-void packed_finish(struct packed *p)
-{
-    mem_free(p->panels);
-    memset(p, 0, sizeof(*p));
-}
-
-struct fill {
-    struct packed *packed;
-    size_t nr;
-    size_t at;
-    const struct tensor *weight;
+/* Rows `first` … first + rows − 1 against the panels from `panel` up to `end`. */
+struct piece {
+    const struct matmul *m;
+    const struct matmul_kernel *kernel;
+    size_t first, rows;
+    size_t panel, end;
+    uint16_t *scratch;
 };
 
-/* One task packs what falls into one panel, row by row: the panel stays in the fastest cache. */
-static void fill_panel(void *context, uint32_t task, uint32_t thread)
+/* All rows of the piece against one panel, in tiles as equal as they can be: 7 rows are 4 and 3.
+ * `a` is the piece's first row. */
+static void run_panel(const struct piece *p, size_t panel, const void *a, size_t a_row_bytes)
 {
-    const struct fill *f = context;
-    const size_t depth = f->packed->depth;
-    const size_t element = dtype_size(f->weight->dtype);
-    const size_t panel = f->at / f->nr + task;
-    float *to = f->packed->panels + panel * f->nr * depth;
-    float numbers[CONVERT_FLOATS];
-    (void)thread;
-    for (size_t column = 0; column < f->nr; column++) {
-        size_t n = panel * f->nr + column;
-        if (n < f->at || n - f->at >= (size_t)f->weight->dims[0])
-            continue;
-        const char *row = tensor_row(f->weight, n - f->at);
-        for (size_t done = 0; done < depth;) {
-            size_t some = depth - done < CONVERT_FLOATS ? depth - done : CONVERT_FLOATS;
-            dtype_to_f32(f->weight->dtype, row + done * element, numbers, some);
-            for (size_t i = 0; i < some; i++)
-                to[(done + i) * f->nr + column] = numbers[i];
-            done += some;
-        }
+    const struct matmul *m = p->m;
+    const struct packed *w = m->weights;
+    const size_t nr = p->kernel->columns, column = panel * nr;
+    const size_t tiles = (p->rows + p->kernel->rows - 1) / p->kernel->rows;
+    struct matmul_tile t = {
+        .a_stride = a_row_bytes / (p->scratch ? sizeof(uint16_t) : sizeof(float)),
+        .panel = (const char *)w->panels + panel * w->panel_bytes,
+        .depth = w->depth,
+        .bias = w->bias + column,
+        .addend_stride = m->addend_stride,
+        .out_stride = m->out_stride,
+        .columns = w->columns - column < nr ? w->columns - column : nr,
+        .activation = m->activation,
+        .ahead_step = w->panel_bytes / (tiles * w->depth),
+    };
+    for (size_t i = 0; i < tiles; i++) {
+        const size_t at = p->rows * i / tiles, row = p->first + at;
+        t.rows = p->rows * (i + 1) / tiles - at;
+        t.a = (const char *)a + at * a_row_bytes;
+        t.out = m->out + row * m->out_stride + column;
+        t.addend = m->addend ? m->addend + row * m->addend_stride + column : NULL;
+        t.ahead = (const char *)t.panel + w->panel_bytes + w->panel_bytes * i / tiles;
+        p->kernel->tile(&t);
     }
 }
 
-void packed_fill(struct packed *p, const struct kernels *k, struct team *team, size_t at,
-                 const struct tensor *weight, const struct tensor *bias)
+static void run_piece(const struct piece *p)
 {
-    size_t nr = k->matmul.columns;
-    size_t rows = (size_t)weight->dims[0];
-    CHECK(weight->rank == 2 && (size_t)weight->dims[1] == p->depth);
-    CHECK(at <= p->columns && rows <= p->columns - at);
-    if (bias) {
-        CHECK(bias->rank == 1 && bias->dims[0] == weight->dims[0]);
-        dtype_to_f32(bias->dtype, bias->data, p->bias + at, rows);
+    const struct matmul *m = p->m;
+    const float *a = m->a + p->first * m->a_stride;
+    for (size_t panel = p->panel; panel < p->end; panel++)
+        run_panel(p, panel, a, m->a_stride * sizeof(float));
+}
+
+/* The same where the kernel multiplies rounded rows: a few rows at a time are rounded once. */
+static void run_rounded(struct piece *p)
+{
+    const struct matmul *m = p->m;
+    const size_t depth = m->weights->depth, stride = depth + depth % 2;
+    const size_t end = p->first + p->rows;
+    for (; p->first < end; p->first += p->rows) {
+        p->rows = end - p->first < ROUND_ROWS ? end - p->first : ROUND_ROWS;
+        for (size_t i = 0; i < p->rows; i++)
+            p->kernel->round(p->scratch + i * stride, m->a + (p->first + i) * m->a_stride, depth);
+        for (size_t panel = p->panel; panel < p->end; panel++)
+            run_panel(p, panel, p->scratch, stride * sizeof(uint16_t));
     }
-    if (rows == 0)
-        return;
-    struct fill fill = { .packed = p, .nr = nr, .at = at, .weight = weight };
-    size_t panels = (at + rows - 1) / nr - at / nr + 1;
-    team_run(team, fill_panel, &fill, (uint32_t)panels);
+}
+
+static void run_any(struct piece *p)
+{
+    if (p->kernel->round)
+        run_rounded(p);
+    else
+        run_piece(p);
 }
 
 /* The grid of tasks: blocks of rows × groups of panels. */
 struct grid {
     const struct matmul *m;
-    const struct kernels *k;
+    const struct matmul_kernel *kernel;
+    uint64_t scratch_bytes;
     size_t block_rows;
     size_t panels;
     size_t group_panels;
@@ -121,9 +103,16 @@ struct grid {
 
 static struct grid grid_of(const struct matmul *m, const struct kernels *k, uint32_t threads)
 {
-    struct grid g = { .m = m, .k = k, .panels = panels_of(k, m->weights->columns) };
-    size_t mr = k->matmul.rows;
-    size_t most = BLOCK_FLOATS / m->weights->depth / mr * mr;
+    const struct packed *w = m->weights;
+    const struct matmul_kernel *kernel = &k->matmul[w->precision];
+    const size_t mr = kernel->rows;
+    struct grid g = {
+        .m = m,
+        .kernel = kernel,
+        .scratch_bytes = matmul_scratch_bytes(k, w->precision, w->depth),
+        .panels = (w->columns + kernel->columns - 1) / kernel->columns,
+    };
+    size_t most = BLOCK_FLOATS / w->depth / mr * mr;
     if (most < mr)
         most = mr;
     size_t blocks = (m->rows + most - 1) / most;
@@ -137,44 +126,17 @@ static struct grid grid_of(const struct matmul *m, const struct kernels *k, uint
     return g;
 }
 
-/* All rows of a block against one panel, in tiles as equal as they can be: 7 rows are 4 and 3. */
-static void run_panel(const struct grid *g, size_t panel, size_t first, size_t rows)
-{
-    const struct matmul *m = g->m;
-    const struct packed *w = m->weights;
-    size_t nr = g->k->matmul.columns;
-    size_t column = panel * nr;
-    size_t tiles = (rows + g->k->matmul.rows - 1) / g->k->matmul.rows;
-    struct matmul_tile t = {
-        .a_stride = m->a_stride,
-        .panel = w->panels + column * w->depth,
-        .depth = w->depth,
-        .bias = w->bias + column,
-        .addend_stride = m->addend_stride,
-        .out_stride = m->out_stride,
-        .columns = w->columns - column < nr ? w->columns - column : nr,
-        .activation = m->activation,
-    };
-    for (size_t i = 0; i < tiles; i++) {
-        size_t row = first + rows * i / tiles;
-        t.rows = first + rows * (i + 1) / tiles - row;
-        t.a = m->a + row * m->a_stride;
-        t.out = m->out + row * m->out_stride + column;
-        t.addend = m->addend ? m->addend + row * m->addend_stride + column : NULL;
-        g->k->matmul.tile(&t);
-    }
-}
-
 static void run_task(void *context, uint32_t task, uint32_t thread)
 {
     const struct grid *g = context;
-    size_t first = task / g->groups * g->block_rows;
-    size_t rows = g->m->rows - first < g->block_rows ? g->m->rows - first : g->block_rows;
-    size_t panel = task % g->groups * g->group_panels;
-    size_t end = panel + g->group_panels < g->panels ? panel + g->group_panels : g->panels;
-    (void)thread;
-    for (; panel < end; panel++)
-        run_panel(g, panel, first, rows);
+    struct piece p = { .m = g->m, .kernel = g->kernel };
+    p.first = task / g->groups * g->block_rows;
+    p.rows = g->m->rows - p.first < g->block_rows ? g->m->rows - p.first : g->block_rows;
+    p.panel = task % g->groups * g->group_panels;
+    p.end = p.panel + g->group_panels < g->panels ? p.panel + g->group_panels : g->panels;
+    if (g->scratch_bytes > 0)
+        p.scratch = (uint16_t *)(void *)((char *)g->m->scratch + thread * g->scratch_bytes);
+    run_any(&p);
 }
 
 void matmul_run(const struct matmul *m, const struct kernels *k, struct team *team)
@@ -182,7 +144,22 @@ void matmul_run(const struct matmul *m, const struct kernels *k, struct team *te
     if (m->rows == 0)
         return;
     struct grid g = grid_of(m, k, team_share(team));
+    CHECK(m->scratch != NULL || g.scratch_bytes == 0);
     size_t tasks = (m->rows + g.block_rows - 1) / g.block_rows * g.groups;
     CHECK(tasks <= UINT32_MAX);
     team_run(team, run_task, &g, (uint32_t)tasks);
+}
+
+void matmul_alone(const struct matmul *m, const struct kernels *k)
+{
+    const struct matmul_kernel *kernel = &k->matmul[m->weights->precision];
+    struct piece p = {
+        .m = m,
+        .kernel = kernel,
+        .rows = m->rows,
+        .end = (m->weights->columns + kernel->columns - 1) / kernel->columns,
+        .scratch = kernel->round ? m->scratch : NULL,
+    };
+    CHECK(m->scratch != NULL || kernel->round == NULL);
+    run_any(&p);
 }

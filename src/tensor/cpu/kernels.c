@@ -24,6 +24,7 @@ static const struct kernels *const level_tables[KERNEL_LEVEL_COUNT] = {
 
 static pthread_once_t detected = PTHREAD_ONCE_INIT;
 static enum kernel_level best;
+static bool has_pairs; /* products of BF16 pairs, a part of level avx512 */
 
 static void detect(void)
 {
@@ -31,6 +32,7 @@ static void detect(void)
     bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     bool has_avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+    has_pairs = __builtin_cpu_supports("avx512bf16");
     best = has_avx2 ? has_avx512 ? KERNEL_AVX512 : KERNEL_AVX2 : KERNEL_SCALAR;
 }
 
@@ -42,14 +44,16 @@ void kernels_overlay(struct kernels *table, const struct kernels *level)
             table->entry = level->entry;                                                           \
     } while (0)
     table->name = level->name;
-    if (level->matmul.tile)
-        table->matmul = level->matmul;
+    for (size_t i = 0; i < PRECISION_COUNT; i++) {
+        if (level->matmul[i].tile)
+            table->matmul[i] = level->matmul[i];
+    }
     TAKE(dot);
     TAKE(add);
     TAKE(scale);
     TAKE(layer_norm);
-    TAKE(softmax);
-    TAKE(gelu);
+    TAKE(exp_sum);
+    TAKE(activate);
 #undef TAKE
 }
 
@@ -75,6 +79,8 @@ enum weir_code kernels_choose(const char *wanted, struct kernels *out, struct we
     struct kernels table = kernels_scalar;
     for (size_t i = 1; i <= level; i++)
         kernels_overlay(&table, level_tables[i]);
+    if (level == KERNEL_AVX512 && has_pairs)
+        kernels_overlay(&table, &kernels_avx512_bf16);
     *out = table;
     return WEIR_OK;
 }

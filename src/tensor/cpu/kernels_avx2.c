@@ -12,9 +12,6 @@
 
 enum { WIDTH = 8, TILE_ROWS = 6, TILE_VECTORS = 2, TILE_COLUMNS = TILE_VECTORS * WIDTH };
 
-/* How far ahead of its use the panel is asked for: 4 KiB, 64 steps of k. */
-enum { PREFETCH_FLOATS = 1024 };
-
 #define INLINE       static inline __attribute__((always_inline))
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -60,12 +57,20 @@ INLINE float largest_of(__m256 v)
     return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
 }
 
+/* Even and odd powers apart: half of the waiting. */
 INLINE __m256 poly(__m256 x, const float *factors, size_t count)
 {
-    __m256 value = _mm256_broadcast_ss(factors);
-    for (size_t i = 1; i < count; i++)
-        value = _mm256_fmadd_ps(value, x, _mm256_broadcast_ss(factors + i));
-    return value;
+    const __m256 square = _mm256_mul_ps(x, x);
+    __m256 high = _mm256_set1_ps(factors[0]), low = _mm256_set1_ps(factors[1]);
+    size_t i = 2;
+    for (; i + 1 < count; i += 2) {
+        high = _mm256_fmadd_ps(high, square, _mm256_set1_ps(factors[i]));
+        low = _mm256_fmadd_ps(low, square, _mm256_set1_ps(factors[i + 1]));
+    }
+    if (i == count)
+        return _mm256_fmadd_ps(high, x, low);
+    high = _mm256_fmadd_ps(high, square, _mm256_set1_ps(factors[i]));
+    return _mm256_fmadd_ps(low, x, high);
 }
 
 /* 2^whole · 2^part, whole in -126 … 127 and a whole number, part in [-½, ½]. */
@@ -105,6 +110,29 @@ INLINE __m256 gelu_of(__m256 x)
     return _mm256_fnmadd_ps(size, phi, _mm256_max_ps(x, _mm256_setzero_ps()));
 }
 
+/* x · σ(2u), u = √(2/π) · (x + 0.044715 x³). Of exp only the falling side is asked, e = exp(−2|u|):
+ * σ(2u) is 1 / (1 + e) for x > 0 and e / (1 + e) for the rest. Within 5e-7 · max(1, |x|). */
+INLINE __m256 gelu_tanh_of(__m256 x)
+{
+    const __m256 zero = _mm256_setzero_ps();
+    __m256 rate = _mm256_fmadd_ps(_mm256_mul_ps(x, x), _mm256_set1_ps(POLY_TANH_CUBIC),
+                                  _mm256_set1_ps(POLY_TANH_LINEAR));
+    __m256 e = exp_of(_mm256_mul_ps(_mm256_andnot_ps(_mm256_set1_ps(-0.0f), x), rate));
+    __m256 upper = _mm256_fmadd_ps(_mm256_min_ps(zero, x), e, _mm256_max_ps(zero, x));
+    return _mm256_div_ps(upper, _mm256_add_ps(e, _mm256_set1_ps(1)));
+}
+
+INLINE __m256 activated(__m256 x, enum activation activation)
+{
+    switch (activation) {
+    case ACTIVATION_NONE: break;
+    case ACTIVATION_GELU: return gelu_of(x);
+    case ACTIVATION_GELU_TANH: return gelu_tanh_of(x);
+    case ACTIVATION_RELU: return _mm256_max_ps(_mm256_setzero_ps(), x);
+    }
+    return x;
+}
+
 INLINE void store_vector(const struct matmul_tile *t, size_t row, size_t column, __m256 sum)
 {
     const size_t left = t->columns - column;
@@ -112,32 +140,47 @@ INLINE void store_vector(const struct matmul_tile *t, size_t row, size_t column,
         sum = _mm256_add_ps(sum, _mm256_loadu_ps(t->bias + column));
     if (t->addend)
         sum = _mm256_add_ps(sum, load(t->addend + row * t->addend_stride + column, left));
-    if (t->activation == ACTIVATION_GELU)
-        sum = gelu_of(sum);
+    sum = activated(sum, t->activation);
     store(t->out + row * t->out_stride + column, left, sum);
 }
 
-/* `rows` is a constant at every call, so that the sums live in registers. */
-INLINE void tile_of(const struct matmul_tile *t, const size_t rows)
+/* The numbers of all columns at one k. BF16 numbers are the upper halves of F32. */
+INLINE void panel_of(const char *panel, const enum precision precision, __m256 *left, __m256 *right)
 {
-    __m256 sums[TILE_ROWS][TILE_VECTORS];
-    const float *panel = t->panel;
+    if (precision == PRECISION_F32) {
+        *left = _mm256_loadu_ps((const float *)(const void *)panel);
+        *right = _mm256_loadu_ps((const float *)(const void *)panel + WIDTH);
+        return;
+    }
+    __m256i both = _mm256_loadu_si256((const __m256i *)(const void *)panel);
+    *left = _mm256_castsi256_ps(_mm256_slli_epi32(both, 16));
+    *right = _mm256_castsi256_ps(_mm256_and_si256(both, _mm256_set1_epi32((int)0xffff0000)));
+}
+
+/* `rows` and `precision` are constants at every call, so that the sums live in registers. */
+INLINE void tile_of(const struct matmul_tile *t, const size_t rows, const enum precision precision)
+{
+    __m256 sums[TILE_ROWS][TILE_VECTORS], left, right;
+    const size_t step = TILE_COLUMNS * (precision == PRECISION_F32 ? 4 : 2);
+    const char *panel = t->panel, *ahead = t->ahead;
     const float *a = t->a;
-    const size_t depth = t->depth, stride = t->a_stride;
+    const size_t depth = t->depth, stride = t->a_stride, ahead_step = t->ahead_step;
     UNROLL_ROWS
-    for (size_t row = 0; row < rows; row++)
+    for (size_t row = 0; row < rows; row++) {
         sums[row][0] = sums[row][1] = _mm256_setzero_ps();
+        __builtin_prefetch(t->out + row * t->out_stride, 1);
+    }
     for (size_t k = 0; k < depth; k++) {
-        __m256 left = _mm256_loadu_ps(panel);
-        __m256 right = _mm256_loadu_ps(panel + WIDTH);
-        _mm_prefetch((const char *)(panel + PREFETCH_FLOATS), _MM_HINT_T0);
+        panel_of(panel, precision, &left, &right);
+        _mm_prefetch(ahead, _MM_HINT_T1);
         UNROLL_ROWS
         for (size_t row = 0; row < rows; row++) {
             __m256 x = _mm256_broadcast_ss(a + row * stride);
             sums[row][0] = _mm256_fmadd_ps(x, left, sums[row][0]);
             sums[row][1] = _mm256_fmadd_ps(x, right, sums[row][1]);
         }
-        panel += TILE_COLUMNS;
+        panel += step;
+        ahead += ahead_step;
         a++;
     }
     UNROLL_ROWS
@@ -148,16 +191,48 @@ INLINE void tile_of(const struct matmul_tile *t, const size_t rows)
     }
 }
 
-static void matmul_tile(const struct matmul_tile *t)
+INLINE void tile_any(const struct matmul_tile *t, const enum precision precision)
 {
     switch (t->rows) {
-    case 1: tile_of(t, 1); break;
-    case 2: tile_of(t, 2); break;
-    case 3: tile_of(t, 3); break;
-    case 4: tile_of(t, 4); break;
-    case 5: tile_of(t, 5); break;
-    default: tile_of(t, TILE_ROWS); break;
+    case 1: tile_of(t, 1, precision); break;
+    case 2: tile_of(t, 2, precision); break;
+    case 3: tile_of(t, 3, precision); break;
+    case 4: tile_of(t, 4, precision); break;
+    case 5: tile_of(t, 5, precision); break;
+    default: tile_of(t, TILE_ROWS, precision); break;
     }
+}
+
+static void tile_f32(const struct matmul_tile *t)
+{
+    tile_any(t, PRECISION_F32);
+}
+
+static void tile_bf16(const struct matmul_tile *t)
+{
+    tile_any(t, PRECISION_BF16);
+}
+
+/* Enough sums that two FMAs a cycle, each of four cycles or five, never wait. */
+enum { BURN_SUMS = 12 };
+
+static uint64_t burn(uint64_t rounds)
+{
+    volatile float start = 0.999f;
+    const __m256 factor = _mm256_set1_ps(start);
+    __m256 sums[BURN_SUMS];
+    UNROLL_ROWS
+    for (size_t i = 0; i < BURN_SUMS; i++)
+        sums[i] = factor;
+    for (uint64_t round = 0; round < rounds; round++) {
+        UNROLL_ROWS
+        for (size_t i = 0; i < BURN_SUMS; i++)
+            sums[i] = _mm256_fmadd_ps(sums[i], factor, factor);
+    }
+    for (size_t i = 1; i < BURN_SUMS; i++)
+        sums[0] = _mm256_add_ps(sums[0], sums[i]);
+    start = sum_of(sums[0]);
+    return rounds * BURN_SUMS * WIDTH * 2;
 }
 
 static float dot(const float *a, const float *b, size_t n)
@@ -226,35 +301,41 @@ static float largest_in(const float *x, size_t n)
     return most;
 }
 
-static void softmax(float *x, float factor, size_t n)
+static float exp_sum(float *x, size_t n, float factor, const float *bias)
 {
-    if (n == 0)
-        return;
+    __m256 factors = _mm256_set1_ps(factor), sum = _mm256_setzero_ps();
+    if (bias) {
+        for (size_t i = 0; i < n; i += WIDTH)
+            store(x + i, n - i,
+                  _mm256_fmadd_ps(load(x + i, n - i), factors, load(bias + i, n - i)));
+        factors = _mm256_set1_ps(1);
+    }
     const __m256 largest = _mm256_set1_ps(largest_in(x, n));
-    const __m256 factors = _mm256_set1_ps(factor);
-    __m256 sum = _mm256_setzero_ps();
     for (size_t i = 0; i < n; i += WIDTH) {
         __m256 v = _mm256_mul_ps(_mm256_sub_ps(load(x + i, n - i), largest), factors);
         v = keep(exp_of(v), n - i);
         sum = _mm256_add_ps(sum, v);
         store(x + i, n - i, v);
     }
-    scale(x, 1 / sum_of(sum), n);
+    return sum_of(sum);
 }
 
-static void gelu(float *x, size_t n)
+static void activate(float *x, size_t n, enum activation activation)
 {
     for (size_t i = 0; i < n; i += WIDTH)
-        store(x + i, n - i, gelu_of(load(x + i, n - i)));
+        store(x + i, n - i, activated(load(x + i, n - i), activation));
 }
 
 const struct kernels kernels_avx2 = {
     .name = "avx2",
-    .matmul = {.rows = TILE_ROWS, .columns = TILE_COLUMNS, .tile = matmul_tile},
+    .matmul = {
+        [PRECISION_F32] = { "f32x16", TILE_ROWS, TILE_COLUMNS, tile_f32, NULL, burn },
+        [PRECISION_BF16] = { "bf16x16", TILE_ROWS, TILE_COLUMNS, tile_bf16, NULL, burn },
+    },
     .dot = dot,
     .add = add,
     .scale = scale,
     .layer_norm = layer_norm,
-    .softmax = softmax,
-    .gelu = gelu,
+    .exp_sum = exp_sum,
+    .activate = activate,
 };

@@ -3,6 +3,8 @@
 #include "tensor/cpu/kernels.h"
 
 #include <math.h>
+#include <stdint.h>
+#include <string.h>
 
 enum { TILE_ROWS = 4, TILE_COLUMNS = 8 };
 
@@ -11,26 +13,77 @@ static float gelu_of(float x)
     return (float)(0.5 * (double)x * erfc(-(double)x * 0.70710678118654752440));
 }
 
-static float finish(const struct matmul_tile *t, size_t row, size_t column, double sum)
+static float gelu_tanh_of(float x)
 {
-    if (t->bias)
-        sum += (double)t->bias[column];
-    if (t->addend)
-        sum += (double)t->addend[row * t->addend_stride + column];
-    return t->activation == ACTIVATION_GELU ? gelu_of((float)sum) : (float)sum;
+    const double inner =
+        0.79788456080286535588 * (double)x * (1 + 0.044715 * (double)x * (double)x);
+    return (float)(0.5 * (double)x * (1 + tanh(inner)));
 }
 
-static void matmul_tile(const struct matmul_tile *t)
+static float activated(float x, enum activation activation)
+{
+    switch (activation) {
+    case ACTIVATION_NONE: break;
+    case ACTIVATION_GELU: return gelu_of(x);
+    case ACTIVATION_GELU_TANH: return gelu_tanh_of(x);
+    case ACTIVATION_RELU: return x < 0 ? 0 : x;
+    }
+    return x;
+}
+
+static float f32_panel(const void *panel, size_t k, size_t column)
+{
+    return ((const float *)panel)[k * TILE_COLUMNS + column];
+}
+
+static float bf16_panel(const void *panel, size_t k, size_t column)
+{
+    const size_t half = TILE_COLUMNS / 2;
+    const uint16_t *words = panel;
+    float number;
+    uint32_t bits = (uint32_t)words[k * TILE_COLUMNS + column % half * 2 + column / half] << 16;
+    memcpy(&number, &bits, sizeof(number));
+    return number;
+}
+
+static void tile_of(const struct matmul_tile *t, float (*weight)(const void *, size_t, size_t))
 {
     for (size_t row = 0; row < t->rows; row++) {
-        const float *a = t->a + row * t->a_stride;
+        const float *a = (const float *)t->a + row * t->a_stride;
         for (size_t column = 0; column < t->columns; column++) {
-            double sum = 0;
+            double sum = t->bias ? (double)t->bias[column] : 0;
             for (size_t k = 0; k < t->depth; k++)
-                sum += (double)a[k] * (double)t->panel[k * TILE_COLUMNS + column];
-            t->out[row * t->out_stride + column] = finish(t, row, column, sum);
+                sum += (double)a[k] * (double)weight(t->panel, k, column);
+            if (t->addend)
+                sum += (double)t->addend[row * t->addend_stride + column];
+            t->out[row * t->out_stride + column] = activated((float)sum, t->activation);
         }
     }
+}
+
+static void tile_f32(const struct matmul_tile *t)
+{
+    tile_of(t, f32_panel);
+}
+
+static void tile_bf16(const struct matmul_tile *t)
+{
+    tile_of(t, bf16_panel);
+}
+
+static uint64_t burn(uint64_t rounds)
+{
+    volatile double start = 1;
+    double a = start, b = start, c = start, d = start, factor = start;
+    for (uint64_t i = 0; i < rounds; i++) {
+        a += factor * 0.5;
+        b += factor * 0.25;
+        c += factor * 0.125;
+        d += factor * 0.0625;
+        factor = factor * 0.999;
+    }
+    start = a + b + c + d;
+    return rounds * 9;
 }
 
 static float dot(const float *a, const float *b, size_t n)
@@ -68,33 +121,37 @@ static void layer_norm(float *x, const float *gain, const float *shift, size_t n
         x[i] = (float)(((double)x[i] - mean) * factor * (double)gain[i] + (double)shift[i]);
 }
 
-static void softmax(float *x, float factor, size_t n)
+static float exp_sum(float *x, size_t n, float factor, const float *bias)
 {
     float largest = -INFINITY;
     double sum = 0;
-    for (size_t i = 0; i < n; i++)
-        largest = fmaxf(largest, x[i]);
     for (size_t i = 0; i < n; i++) {
-        x[i] = expf((x[i] - largest) * factor);
+        x[i] = (float)((double)x[i] * (double)factor + (bias ? (double)bias[i] : 0));
+        largest = fmaxf(largest, x[i]);
+    }
+    for (size_t i = 0; i < n; i++) {
+        x[i] = expf(x[i] - largest);
         sum += (double)x[i];
     }
-    for (size_t i = 0; i < n; i++)
-        x[i] = (float)((double)x[i] / sum);
+    return (float)sum;
 }
 
-static void gelu(float *x, size_t n)
+static void activate(float *x, size_t n, enum activation activation)
 {
     for (size_t i = 0; i < n; i++)
-        x[i] = gelu_of(x[i]);
+        x[i] = activated(x[i], activation);
 }
 
 const struct kernels kernels_scalar = {
     .name = "scalar",
-    .matmul = {.rows = TILE_ROWS, .columns = TILE_COLUMNS, .tile = matmul_tile},
+    .matmul = {
+        [PRECISION_F32] = { "f32x8", TILE_ROWS, TILE_COLUMNS, tile_f32, NULL, burn },
+        [PRECISION_BF16] = { "bf16x8", TILE_ROWS, TILE_COLUMNS, tile_bf16, NULL, burn },
+    },
     .dot = dot,
     .add = add,
     .scale = scale,
     .layer_norm = layer_norm,
-    .softmax = softmax,
-    .gelu = gelu,
+    .exp_sum = exp_sum,
+    .activate = activate,
 };

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/rand.h"
+#include "tensor/dtype.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -23,18 +24,23 @@
 /* The emulated twin has to be another object with the same source: the included file is the table
  * under test, not a helper. */
 #define WEIR_SIMDE
-#define kernels_avx512 kernels_avx512_emulated
+#define kernels_avx512      kernels_avx512_emulated
+#define kernels_avx512_bf16 kernels_avx512_bf16_emulated
 #include "tensor/cpu/kernels_avx512.c"
 #undef kernels_avx512
+#undef kernels_avx512_bf16
 #undef INLINE
 #undef COUNT
 
-static struct kernels tables[4];
+static struct kernels tables[6];
 static size_t table_count;
 
 static const size_t sizes[] = {
     0, 1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 23, 31, 32, 33, 63, 64, 65, 384
 };
+
+static const enum activation activations[] = { ACTIVATION_NONE, ACTIVATION_GELU,
+                                               ACTIVATION_GELU_TANH, ACTIVATION_RELU };
 
 enum { LONGEST = 384, GUARD = 32, OFFSETS = 3, ROOM = GUARD + OFFSETS + LONGEST + GUARD };
 
@@ -131,27 +137,34 @@ static void layer_norm_body(const struct kernels *k, struct rng *rng, size_t n, 
     assert_same(k->name, "layer_norm", &got, &x, 5e-6);
 }
 
-static void softmax_body(const struct kernels *k, struct rng *rng, size_t n, size_t offset)
+static void exp_sum_body(const struct kernels *k, struct rng *rng, size_t n, size_t offset)
 {
     static const double spreads[] = { 1, 30, 1000 };
-    for (size_t i = 0; i < ARRAY_COUNT(spreads); i++) {
-        struct run x, got;
-        run_fill(&x, rng, offset, n, spreads[i]);
+    for (size_t i = 0; i < 2 * ARRAY_COUNT(spreads); i++) {
+        struct run x, got, bias;
+        run_fill(&x, rng, offset, n, spreads[i / 2]);
+        run_fill(&bias, rng, 1, n, 2);
         run_copy(&got, &x);
-        k->softmax(got.at, 0.25f, n);
-        kernels_scalar.softmax(x.at, 0.25f, n);
-        assert_same(k->name, "softmax", &got, &x, 1e-6);
+        const float *with = i % 2 ? bias.at : NULL;
+        double sum = (double)k->exp_sum(got.at, n, 0.25f, with);
+        double want = (double)kernels_scalar.exp_sum(x.at, n, 0.25f, with);
+        /* What is rounded is the exponent, of up to 500. */
+        assert_same(k->name, "exp_sum", &got, &x, 1e-6 + 1e-7 * spreads[i / 2]);
+        if (!(fabs(sum - want) <= 1e-6 * (1 + spreads[i / 2]) * fmax(1, want)))
+            fail_msg("%s exp_sum n=%zu: sum %.9g, scalar says %.9g", k->name, n, sum, want);
     }
 }
 
-static void gelu_body(const struct kernels *k, struct rng *rng, size_t n, size_t offset)
+static void activate_body(const struct kernels *k, struct rng *rng, size_t n, size_t offset)
 {
-    struct run x, got;
-    run_fill(&x, rng, offset, n, 8);
-    run_copy(&got, &x);
-    k->gelu(got.at, n);
-    kernels_scalar.gelu(x.at, n);
-    assert_same(k->name, "gelu", &got, &x, 1e-6);
+    for (size_t i = 0; i < ARRAY_COUNT(activations); i++) {
+        struct run x, got;
+        run_fill(&x, rng, offset, n, 8);
+        run_copy(&got, &x);
+        k->activate(got.at, n, activations[i]);
+        kernels_scalar.activate(x.at, n, activations[i]);
+        assert_same(k->name, "activate", &got, &x, i == 0 ? 0 : 2e-6);
+    }
 }
 
 static void test_entries_agree_with_scalar(void **state)
@@ -161,8 +174,8 @@ static void test_entries_agree_with_scalar(void **state)
     each(add_body);
     each(scale_body);
     each(layer_norm_body);
-    each(softmax_body);
-    each(gelu_body);
+    each(exp_sum_body);
+    each(activate_body);
 }
 
 /* The stated errors, over the whole range that matters. */
@@ -171,19 +184,20 @@ static void test_gelu_and_exp_keep_their_stated_errors(void **state)
     (void)state;
     for (size_t t = 1; t < table_count; t++) {
         for (double x = -100; x <= 100; x += fabs(x) < 9 ? 0.0037 : 0.5) {
-            float got = (float)x, want = (float)x;
-            tables[t].gelu(&got, 1);
-            kernels_scalar.gelu(&want, 1);
-            if (!(fabs((double)got - (double)want) <= 5e-7 * fmax(1, fabs(x))))
-                fail_msg("%s gelu(%g) = %.9g, scalar says %.9g", tables[t].name, x, (double)got,
-                         (double)want);
+            for (size_t i = 0; i < ARRAY_COUNT(activations); i++) {
+                float got = (float)x, want = (float)x;
+                tables[t].activate(&got, 1, activations[i]);
+                kernels_scalar.activate(&want, 1, activations[i]);
+                if (!(fabs((double)got - (double)want) <= 5e-7 * fmax(1, fabs(x))))
+                    fail_msg("%s activation %zu of %g = %.9g, scalar says %.9g", tables[t].name, i,
+                             x, (double)got, (double)want);
+            }
         }
         for (double x = 0; x > -80; x -= 0.013) {
-            /* Of two numbers the second one's share is e / (1 + e). */
             float pair[2] = { 0, (float)x };
             double e = exp((double)pair[1]);
-            tables[t].softmax(pair, 1, 2);
-            if (!(fabs((double)pair[1] * (1 + e) - e) <= 5e-7 * e))
+            double sum = (double)tables[t].exp_sum(pair, 2, 1, NULL);
+            if (!(fabs((double)pair[1] - e) <= 5e-7 * e && fabs(sum - 1 - e) <= 2e-7 * (1 + e)))
                 fail_msg("%s exp(%g): relative error too large", tables[t].name, x);
         }
     }
@@ -196,15 +210,15 @@ static void test_a_nan_is_never_hidden(void **state)
         const struct kernels *k = &tables[t];
         float x[20], ones[20];
         for (size_t at = 0; at < 20; at++) {
-            for (size_t entry = 0; entry < 3; entry++) {
+            for (size_t entry = 0; entry < 2 + ARRAY_COUNT(activations); entry++) {
                 for (size_t i = 0; i < 20; i++)
                     x[i] = i == at ? NAN : (float)i, ones[i] = 1;
                 if (entry == 0)
-                    k->softmax(x, 1, 20);
+                    assert_true(isnan(k->exp_sum(x, 20, 1, NULL)));
                 if (entry == 1)
                     k->layer_norm(x, ones, ones, 20, 0);
-                if (entry == 2)
-                    k->gelu(x, 20);
+                if (entry >= 2)
+                    k->activate(x, 20, activations[entry - 2]);
                 assert_true(isnan(x[at]));
             }
         }
@@ -212,6 +226,10 @@ static void test_a_nan_is_never_hidden(void **state)
 }
 
 enum { DEPTH_MOST = 67, TILE_MOST_ROWS = 12, TILE_MOST_COLUMNS = 32 };
+
+struct tile_size {
+    size_t rows, columns;
+};
 
 /* Inputs of one tile; the panel is packed for the kernel that gets it. */
 struct tile_case {
@@ -236,50 +254,154 @@ static void tile_case_fill(struct tile_case *c, struct rng *rng, size_t depth)
         c->addend[i] = (float)rand_unit(rng);
 }
 
-/* out is [rows][40] with guards of 7 behind each row. Computed from rows × columns tiles. */
-static void tile_case_run(const struct tile_case *c, const struct kernels *k, size_t rows,
-                          size_t columns, bool plain, float *out)
+/* The panel from column `first` on, and the rows as the kernel wants them. */
+struct tile_input {
+    union {
+        float f32[DEPTH_MOST * TILE_MOST_COLUMNS];
+        uint16_t bf16[(DEPTH_MOST + 1) * TILE_MOST_COLUMNS];
+    } panel;
+    uint16_t rounded[TILE_MOST_ROWS * (DEPTH_MOST + 1)];
+};
+
+static void tile_pack(const struct tile_case *c, const struct matmul_kernel *m,
+                      enum precision precision, size_t first, struct tile_input *to)
 {
-    float panel[DEPTH_MOST * TILE_MOST_COLUMNS];
-    size_t nr = k->matmul.columns, mr = k->matmul.rows;
-    for (size_t i = 0; i < rows * 40; i++)
+    const size_t nr = m->columns;
+    memset(to, 0, sizeof(*to));
+    for (size_t n = 0; n < nr; n++) {
+        for (size_t k = 0; k < c->depth; k++) {
+            float number = c->weights[(first + n) % TILE_MOST_COLUMNS][k];
+            if (precision == PRECISION_F32)
+                to->panel.f32[k * nr + n] = number;
+            else if (m->round)
+                to->panel.bf16[k / 2 * 2 * nr + 2 * n + k % 2] = dtype_bf16(number);
+            else
+                to->panel.bf16[k * nr + n % (nr / 2) * 2 + n / (nr / 2)] = dtype_bf16(number);
+        }
+    }
+    for (size_t row = 0; m->round && row < TILE_MOST_ROWS; row++)
+        m->round(to->rounded + row * (DEPTH_MOST + 1), c->a + row * (DEPTH_MOST + 2) + 1, c->depth);
+}
+
+/* out is [rows][40] with guards of 7 behind each row. Computed from rows × columns tiles. */
+static void tile_case_run(const struct tile_case *c, const struct kernels *k,
+                          enum precision precision, struct tile_size size, bool plain, float *out)
+{
+    const struct matmul_kernel *m = &k->matmul[precision];
+    struct tile_input in;
+    for (size_t i = 0; i < size.rows * 40; i++)
         out[i] = 777;
-    for (size_t first = 0; first < columns; first += nr) {
-        for (size_t i = 0; i < c->depth * nr; i++)
-            panel[i] = c->weights[(first + i % nr) % TILE_MOST_COLUMNS][i / nr];
-        for (size_t row = 0; row < rows; row += mr) {
+    for (size_t first = 0; first < size.columns; first += m->columns) {
+        tile_pack(c, m, precision, first, &in);
+        for (size_t row = 0; row < size.rows; row += m->rows) {
             struct matmul_tile t = {
                 .a = c->a + row * (DEPTH_MOST + 2) + 1,
                 .a_stride = DEPTH_MOST + 2,
-                .rows = rows - row < mr ? rows - row : mr,
-                .panel = panel,
+                .rows = size.rows - row < m->rows ? size.rows - row : m->rows,
+                .panel = &in.panel,
                 .depth = c->depth,
                 .bias = plain ? NULL : c->bias + first,
                 .addend = plain ? NULL : c->addend + row * TILE_MOST_COLUMNS + first,
                 .addend_stride = TILE_MOST_COLUMNS,
                 .out = out + row * 40 + 1 + first,
                 .out_stride = 40,
-                .columns = columns - first < nr ? columns - first : nr,
+                .columns = size.columns - first < m->columns ? size.columns - first : m->columns,
                 .activation = plain ? ACTIVATION_NONE : ACTIVATION_GELU,
+                .ahead = &in.panel,
+                .ahead_step = 1,
             };
-            k->matmul.tile(&t);
+            if (m->round) {
+                t.a = in.rounded + row * (DEPTH_MOST + 1);
+                t.a_stride = DEPTH_MOST + 1;
+            }
+            m->tile(&t);
         }
     }
 }
 
-static void compare_tile(const struct kernels *k, const struct tile_case *c, size_t rows,
-                         size_t columns)
+/* Where rows are rounded too, each product is off by 2^-8 of its 1/4 at most, with random signs. */
+static void compare_tile(const struct kernels *k, const struct tile_case *c,
+                         enum precision precision, struct tile_size size)
 {
+    const double tolerance = k->matmul[precision].round ? 1e-2 : 4e-6;
     float got[TILE_MOST_ROWS * 40], want[TILE_MOST_ROWS * 40];
     for (int plain = 0; plain < 2; plain++) {
-        tile_case_run(c, k, rows, columns, plain, got);
-        tile_case_run(c, &kernels_scalar, rows, columns, plain, want);
-        for (size_t i = 0; i < rows * 40; i++) {
-            if (!(fabs((double)got[i] - (double)want[i]) <= 4e-6))
-                fail_msg("%s tile rows=%zu columns=%zu depth=%zu plain=%d at %zu,%zu: %.9g, scalar "
-                         "says %.9g",
-                         k->name, rows, columns, c->depth, plain, i / 40, i % 40, (double)got[i],
-                         (double)want[i]);
+        tile_case_run(c, k, precision, size, plain, got);
+        tile_case_run(c, &kernels_scalar, precision, size, plain, want);
+        for (size_t i = 0; i < size.rows * 40; i++) {
+            if (!(fabs((double)got[i] - (double)want[i]) <= tolerance))
+                fail_msg("%s %s tile rows=%zu columns=%zu depth=%zu plain=%d at %zu,%zu: %.9g, "
+                         "scalar says %.9g",
+                         k->name, precision_name(precision), size.rows, size.columns, c->depth,
+                         plain, i / 40, i % 40, (double)got[i], (double)want[i]);
+        }
+    }
+}
+
+static void compare_tiles(const struct kernels *k, const struct tile_case *c,
+                          enum precision precision)
+{
+    static const size_t widths[] = { 1, 7, 8, 9, 15, 16, 17, 31, 32 };
+    for (size_t rows = 1; rows <= k->matmul[precision].rows; rows++) {
+        for (size_t w = 0; w < ARRAY_COUNT(widths); w++)
+            compare_tile(k, c, precision, (struct tile_size){ rows, widths[w] });
+    }
+}
+
+/* What a tile with rounded rows is exactly: the scalar tile for rows that were rounded before. */
+static void test_rounded_rows_are_all_that_differs(void **state)
+{
+    struct tile_case *c = mem_new(1, sizeof(*c)), *rounded = mem_new(1, sizeof(*c));
+    struct rng rng;
+    size_t seen = 0;
+    (void)state;
+    rand_seed(&rng, 9);
+    tile_case_fill(c, &rng, DEPTH_MOST);
+    *rounded = *c;
+    for (size_t i = 0; i < ARRAY_COUNT(c->a); i++) {
+        uint16_t bits = dtype_bf16(c->a[i]);
+        dtype_to_f32(DTYPE_BF16, &bits, &rounded->a[i], 1);
+    }
+    for (size_t t = 1; t < table_count; t++) {
+        float got[TILE_MOST_ROWS * 40], want[TILE_MOST_ROWS * 40];
+        const struct tile_size size = { 5, 32 };
+        if (tables[t].matmul[PRECISION_BF16].round == NULL)
+            continue;
+        seen++;
+        tile_case_run(c, &tables[t], PRECISION_BF16, size, true, got);
+        tile_case_run(rounded, &kernels_scalar, PRECISION_BF16, size, true, want);
+        for (size_t i = 0; i < size.rows * 40; i++)
+            assert_true(fabs((double)got[i] - (double)want[i]) <= 4e-6);
+    }
+    assert_true(seen > 0);
+    mem_free(c);
+    mem_free(rounded);
+}
+
+/* All kinds of numbers, against the one place that says how one is rounded. */
+static void test_rows_are_rounded_like_single_numbers(void **state)
+{
+    static const uint32_t hostile[] = { 0,          0x80000000, 1,          0x7f800000, 0xff800000,
+                                        0x7fc00000, 0x7f800001, 0xffffffff, 0x7f7fffff, 0x3f808000,
+                                        0x3f818000, 0x3f808001, 0x00008000, 0x00018000 };
+    struct rng rng;
+    (void)state;
+    rand_seed(&rng, 10);
+    for (size_t t = 1; t < table_count; t++) {
+        for (size_t n = 0; n <= 67 && tables[t].matmul[PRECISION_BF16].round; n++) {
+            float from[67];
+            uint16_t to[70];
+            memset(to, 0x77, sizeof(to));
+            for (size_t i = 0; i < n; i++) {
+                uint32_t bits = (uint32_t)(rand_unit(&rng) * 4294967295.0);
+                bits = i % 3 ? bits : hostile[(i + n) % ARRAY_COUNT(hostile)];
+                memcpy(&from[i], &bits, sizeof(bits));
+            }
+            tables[t].matmul[PRECISION_BF16].round(to, from, n);
+            for (size_t i = 0; i < n; i++)
+                assert_int_equal(to[i], dtype_bf16(from[i]));
+            assert_int_equal(to[n], n % 2 ? 0 : 0x7777);
+            assert_int_equal(to[n + 1], 0x7777);
         }
     }
 }
@@ -294,11 +416,8 @@ static void test_tiles_agree_with_scalar(void **state)
     for (size_t t = 1; t < table_count; t++) {
         for (size_t d = 0; d < ARRAY_COUNT(depths); d++) {
             tile_case_fill(c, &rng, depths[d]);
-            for (size_t rows = 1; rows <= tables[t].matmul.rows; rows++) {
-                static const size_t widths[] = { 1, 7, 8, 9, 15, 16, 17, 31, 32 };
-                for (size_t w = 0; w < ARRAY_COUNT(widths); w++)
-                    compare_tile(&tables[t], c, rows, widths[w]);
-            }
+            for (size_t precision = 0; precision < PRECISION_COUNT; precision++)
+                compare_tiles(&tables[t], c, (enum precision)precision);
         }
     }
     mem_free(c);
@@ -348,6 +467,9 @@ static int find_tables(void **state)
     tables[table_count] = kernels_scalar;
     kernels_overlay(&tables[table_count], &kernels_avx512_emulated);
     tables[table_count++].name = "avx512 emulated";
+    tables[table_count] = tables[table_count - 1];
+    kernels_overlay(&tables[table_count], &kernels_avx512_bf16_emulated);
+    tables[table_count++].name = "avx512_bf16 emulated";
     return 0;
 }
 
@@ -358,6 +480,8 @@ int main(void)
         cmocka_unit_test(test_gelu_and_exp_keep_their_stated_errors),
         cmocka_unit_test(test_a_nan_is_never_hidden),
         cmocka_unit_test(test_tiles_agree_with_scalar),
+        cmocka_unit_test(test_rounded_rows_are_all_that_differs),
+        cmocka_unit_test(test_rows_are_rounded_like_single_numbers),
         cmocka_unit_test(test_an_empty_level_changes_nothing_but_the_name),
         cmocka_unit_test(test_levels_are_forced_and_refused_by_name),
     };

@@ -27,4 +27,8 @@ static const float poly_log2_phi[] = {
 /* exp of less is 0 for our purposes (it would be subnormal). */
 #define POLY_EXP_LEAST (-87.3f)
 
+/* −2·√(2/π), and that times 0.044715: the exponent of the tanh form of GELU. */
+#define POLY_TANH_LINEAR (-1.5957691216f)
+#define POLY_TANH_CUBIC  (-0.0713548163f)
+
 #endif

@@ -19,8 +19,8 @@ struct attention {
     size_t out_stride;
     size_t tokens;
     size_t dim;
-    /* What is added to a score by the distance of its key from its query, [−(tokens − 1) … tokens − 1]
-     * around this place; or NULL. */
+    /* Added to a score by its distance, key − query, from this place on: 1 − tokens … tokens − 1.
+     * Or NULL. */
     const float *bias;
 };
 

@@ -22,6 +22,9 @@ enum { FEW_ROWS = 24 };
 /* With few rows, a norm is worth its hand-over from about this many on. */
 enum { NORM_ROWS = 16 };
 
+/* Up to so many blocks a thread, their number is rounded up to the same for each. */
+enum { EVEN_BLOCKS = 16 };
+
 /* More tasks of attention than this for each thread are put together. */
 enum { ATTENTION_TASKS = 32 };
 
@@ -352,7 +355,7 @@ static void place_sequences(struct transformer *t, const struct sequence *sequen
     t->starts[count] = t->tokens;
 }
 
-/* Blocks are equal, and where they are few each thread gets the same number of them. */
+/* Blocks are equal, and where they are not many each thread gets the same number of them. */
 static void divide(struct transformer *t)
 {
     const size_t most = block_rows(t->config), threads = team_share(t->team);
@@ -363,7 +366,7 @@ static void divide(struct transformer *t)
     t->blocks = (t->tokens + most - 1) / most;
     if (threads > 1 && t->tokens <= FEW_ROWS * threads)
         t->blocks = 0;
-    else if (t->blocks < 4 * threads)
+    else if (t->blocks < EVEN_BLOCKS * threads)
         t->blocks = (t->blocks + threads - 1) / threads * threads;
 }
 

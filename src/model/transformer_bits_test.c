@@ -390,7 +390,7 @@ static int make_sequences(void **state)
     (void)state;
     rand_seed(&rng, 3);
     for (size_t s = 0; s < SEQUENCES; s++) {
-        const size_t count = s == 1 ? LONGEST : 1 + (size_t)(rand_unit(&rng) * 12);
+        const size_t count = s == 1 ? LONGEST : 1 + (size_t)(rand_unit(&rng) * 6);
         for (size_t i = 0; i < count; i++)
             ids[s][i] = (int32_t)(rand_unit(&rng) * VOCAB);
         ids[s][count / 2] = s % 4 ? ids[s][count / 2] : 1; /* padding, where there is one */

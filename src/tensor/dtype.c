@@ -77,7 +77,7 @@ void dtype_to_f32(enum dtype type, const void *from, float *to, size_t count)
 }
 
 /* A BF16 is the upper half of an F32. Adding just under half of its last place carries into it when
- * what is cut off is more than half, and, with its last bit added, when it is half and that bit 1. */
+ * what is cut off is more than half; when it is half, adding its last bit too makes it even. */
 uint16_t dtype_bf16(float x)
 {
     uint32_t bits;

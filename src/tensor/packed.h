@@ -41,7 +41,8 @@ struct packed {
     size_t panel_bytes;
 };
 
-/* What a packed block has to agree with to be read by these kernels, whatever table they are from: "f32x16", "bf16x32k2". */
+/* Names what a packed block is like, whatever table it was made for: "f32x16", "bf16x32k2". A block
+ * may be read by kernels of the same layout only. */
 const char *packed_layout(const struct kernels *k, enum precision precision);
 
 /* Exact size of a product's block, a multiple of PACKED_ALIGNMENT. False on overflow. */

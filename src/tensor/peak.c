@@ -4,7 +4,7 @@
 #include "base/mem.h"
 #include "tensor/team.h"
 
-#include <stdatomic.h>
+#include <stdint.h>
 #include <unistd.h>
 
 enum { RUNS = 5, TASKS_PER_THREAD = 8 };
@@ -19,15 +19,14 @@ enum { TASK_NS = 1000 * 1000, FIRST_ROUNDS = 1000, STREAMS = 8 };
 struct burn {
     uint64_t (*burn)(uint64_t rounds);
     uint64_t rounds;
-    _Atomic uint64_t operations;
 };
 
 static void burn_task(void *context, uint32_t task, uint32_t thread)
 {
-    struct burn *b = context;
+    const struct burn *b = context;
     (void)task;
     (void)thread;
-    atomic_fetch_add_explicit(&b->operations, b->burn(b->rounds), memory_order_relaxed);
+    b->burn(b->rounds);
 }
 
 /* As many rounds as take about TASK_NS. */
@@ -46,28 +45,23 @@ static uint64_t rounds_of(uint64_t (*burn)(uint64_t rounds))
 static double gflops_of(const struct matmul_kernel *kernel, struct team *team)
 {
     struct burn b = { .burn = kernel->burn, .rounds = rounds_of(kernel->burn) };
+    const double operations = (double)kernel->burn(b.rounds);
     double best = 0;
     for (int i = 0; i < RUNS; i++) {
-        atomic_store(&b.operations, 0);
+        const uint32_t tasks = TASKS_PER_THREAD * team_share(team);
         int64_t start_ns = clock_ns();
-        team_run(team, burn_task, &b, TASKS_PER_THREAD * team_share(team));
-        double rate = (double)atomic_load(&b.operations) / (double)(clock_ns() - start_ns);
+        team_run(team, burn_task, &b, tasks);
+        double rate = operations * tasks / (double)(clock_ns() - start_ns);
         best = rate > best ? rate : best;
     }
     return best;
 }
 
-struct read {
-    const char *buffer;
-    _Atomic uint64_t sum; /* so that the reading has a use */
-};
-
 /* The streams of one chunk side by side, 64 bytes of each at a time. */
 static void read_task(void *context, uint32_t task, uint32_t thread)
 {
-    struct read *r = context;
     enum { WORDS = 8, APART = CHUNK_BYTES / STREAMS / sizeof(uint64_t) };
-    const uint64_t *chunk = (const void *)(r->buffer + task * CHUNK_BYTES);
+    const uint64_t *chunk = (const void *)((const char *)context + task * CHUNK_BYTES);
     uint64_t sums[WORDS] = { 0 };
     (void)thread;
     for (size_t at = 0; at < APART; at += WORDS) {
@@ -78,7 +72,8 @@ static void read_task(void *context, uint32_t task, uint32_t thread)
     }
     for (size_t i = 1; i < WORDS; i++)
         sums[0] += sums[i];
-    atomic_fetch_add_explicit(&r->sum, sums[0], memory_order_relaxed);
+    volatile uint64_t use = sums[0]; /* or nothing would have to be read */
+    (void)use;
 }
 
 /* Memory that was never written may be one page of zeros, many times over. */
@@ -105,14 +100,13 @@ static double read_gbs_of(struct team *team)
 {
     const size_t bytes = buffer_bytes();
     char *buffer = mem_try_aligned(bytes, 4096);
-    struct read r = { .buffer = buffer };
     double best = 0;
     if (buffer == NULL)
         return 0;
     team_run(team, touch_task, buffer, (uint32_t)(bytes / CHUNK_BYTES));
     for (int i = 0; i < RUNS; i++) {
         int64_t start_ns = clock_ns();
-        team_run(team, read_task, &r, (uint32_t)(bytes / CHUNK_BYTES));
+        team_run(team, read_task, buffer, (uint32_t)(bytes / CHUNK_BYTES));
         double rate = (double)bytes / (double)(clock_ns() - start_ns);
         best = rate > best ? rate : best;
     }

@@ -97,7 +97,7 @@ static enum weir_code open_shards(const struct folder *f, const char *folder,
     /* Jansson walks by a pointer that may change the object; here nothing changes it. */
     json_object_foreach((json_t *)(uintptr_t)map.value, name, value) {
         struct field item = { .value = value, .parent = &map, .name = name };
-        struct safetensors *shard;
+        struct safetensors *shard = NULL;
         struct str file;
         if (field_text_here(&item, &file, err) != WEIR_OK ||
             open_shard(f, folder, file, w, &shard, err) != WEIR_OK)

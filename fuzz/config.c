@@ -16,6 +16,7 @@
 #include "base/check.h"
 #include "model/config.h"
 #include "model/model.h"
+#include "model/prompts.h"
 
 #include <string.h>
 
@@ -131,6 +132,30 @@ static void check_inspection(const struct encoder_config *c)
     CHECK(info.weights_bytes > 0 && info.fixed_bytes > 0);
 }
 
+/* Each prompt is found by its name, the default by none. */
+static void check_prompts(struct folder *folder)
+{
+    struct prompts p;
+    struct weir_error err;
+    struct str text;
+    memset(&err, 0, sizeof(err));
+    memset(&p, 0, sizeof(p));
+    const enum weir_code code = prompts_read(folder, &p, &err);
+    if (code != WEIR_OK) {
+        check_refusal(&err, code);
+        return;
+    }
+    CHECK(p.count <= PROMPTS_MAX && p.default_index <= p.count);
+    for (size_t i = 0; i < p.count; i++) {
+        CHECK(prompts_find(&p, str_of(p.list[i].name), &text, NULL) == WEIR_OK);
+        CHECK(text.len <= PROMPT_BYTES_MAX);
+    }
+    CHECK(prompts_find(&p, (struct str){ NULL, 0 }, &text, NULL) == WEIR_OK);
+    if (prompts_find(&p, STR("no such name"), &text, &err) != WEIR_OK)
+        fuzz_check_error(&err, WEIR_INVALID, "no such name");
+    prompts_finish(&p);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct folder folder;
@@ -142,6 +167,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     put_files((struct str){ (const char *)data, size });
     folder_init(&folder, fuzz_folder());
     const enum weir_code code = config_read(&folder, 0, &first, &err);
+    check_prompts(&folder);
     folder_finish(&folder);
     check_inspection(code == WEIR_OK ? &first : NULL);
     if (code != WEIR_OK) {

@@ -21,9 +21,9 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CORPUS = ROOT / "fuzz" / "corpus"
-CORPUS_BYTES_MAX = 300_000
+CORPUS_BYTES_MAX = 400_000
 # What was found by mutation is kept where it is small: the seeds reach far, and can be read.
-FOUND_BYTES_MAX = {"safetensors": 700, "config": 700, "tokenizer": 300, "encode": 200}
+FOUND_BYTES_MAX = {"safetensors": 700, "config": 700, "tokenizer": 300, "vocab": 200, "encode": 200}
 
 
 def compact(value):
@@ -78,7 +78,7 @@ def safetensors_seeds():
     yield "not-utf8", safetensors(b'{"a\xff":{}}')
     yield "deep", safetensors(deep('{"a":', "}", 100, "1").encode())
     yield "deep-list", safetensors(b'{"a":' + b"[" * 900)
-    for name, length in (("zero", 0), ("huge", (1 << 64) - 1), ("limit", 100_000_001), ("long", 40)):
+    for name, length in (("zero", 0), ("huge", (1 << 64) - 1), ("limit", (16 << 20) + 1), ("long", 40)):
         yield f"length-{name}", struct.pack("<Q", length) + b"{}"
     yield "short", b"short"
 
@@ -449,6 +449,24 @@ def tokenizer_seeds():
     yield "nul-text", compact(bert()).encode() + b"\0a\0b"
 
 
+def vocab_seeds():
+    text = "The weirs, don't 12345 東京 🌊".encode()
+    lines = "\n".join(WORDS).encode()
+    yield "uncased", b"\x01" + lines + b"\n\0" + text
+    yield "cased", b"\x02" + lines + b"\0" + text
+    for name, change in {
+            "crlf": (b"\n", b"\r\n"), "spaces": (b"\n", " \u3000\n".encode()), "blank": (b"\n", b"\n\n"),
+            "twice": (b"a\n", b"a\nweir\n[CLS]\n"), "without-unk": (b"[UNK]", b"<unk>"),
+            "without-cls": (b"[CLS]", b"<s>"), "without-sep": (b"[SEP]", b"</s>"),
+            "without-mask": (b"[MASK]", b"mask"), "without-pad": (b"[PAD]", b"pad"),
+            "not-utf8": (b"##s", b"##\xff"), "cut-short": (b"weir", b"we\0ir")}.items():
+        yield name, b"\x01" + lines.replace(*change) + b"\0" + text
+    yield "names-alone", b"\x01[SEP]\n[CLS]\n[UNK]"
+    yield "nothing", b""
+    yield "no-line", b"\x01"
+    yield "line-ends", b"\x01" + b"\n" * 900
+
+
 # --- texts ---------------------------------------------------------------------------------------
 
 TEXTS = [
@@ -473,7 +491,7 @@ def encode_seeds():
 
 
 SEEDS = {"safetensors": safetensors_seeds, "config": config_seeds, "tokenizer": tokenizer_seeds,
-         "encode": encode_seeds}
+         "vocab": vocab_seeds, "encode": encode_seeds}
 
 
 def write_seeds(folder_path):

@@ -87,3 +87,8 @@ void texts_check(const struct tokenizer *t, struct str text)
     tokens_finish(&whole);
     tokens_finish(&again);
 }
+
+void texts_check_sample(const struct tokenizer *t)
+{
+    texts_check(t, STR("The ÅNGSTRÖM, e\xcc\x81 don't\t[SEP] 東京 12345 \xf0\x9f\x8c\x8a  a\n"));
+}

@@ -8,5 +8,7 @@ struct tokenizer;
 
 /* Encodes, cuts and decodes; aborts unless all of it is as tokenizer.h promises. */
 void texts_check(const struct tokenizer *t, struct str text);
+/* The same with a text that touches every room of a tokenizer. */
+void texts_check_sample(const struct tokenizer *t);
 
 #endif

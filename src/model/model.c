@@ -121,11 +121,6 @@ static enum weir_code digest(struct opened *o, struct weir_error *err)
     return digest_model(files, ARRAY_COUNT(files), &o->folder, o->info.digest, err);
 }
 
-static bool modules_normalize(const struct modules *m)
-{
-    return m->count > 0 && m->list[m->count - 1].kind == MODULE_NORMALIZE;
-}
-
 /* The plan, from what is now known. */
 static enum weir_code price(struct opened *o, struct weir_error *err)
 {
@@ -153,7 +148,6 @@ static enum weir_code price(struct opened *o, struct weir_error *err)
     info->dim = o->modules.dim;
     info->vocab = c->vocab;
     info->slots = EMBEDDING_SLOTS;
-    info->is_normalized = modules_normalize(&o->modules);
     return digest(o, err);
 }
 

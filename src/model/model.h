@@ -36,8 +36,7 @@ struct model_info {
     uint32_t tokens_max;      /* limit of one input, special tokens included */
     uint32_t dim;
     uint32_t vocab;
-    uint32_t slots;     /* default number of jobs together */
-    bool is_normalized; /* its vectors are of unit length */
+    uint32_t slots; /* default number of jobs together */
 };
 
 struct model_settings {

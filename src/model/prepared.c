@@ -285,12 +285,18 @@ static enum weir_code write_file(int fd, const struct place *p, const struct pre
     return code == WEIR_OK ? sync_folder(p, err) : code;
 }
 
-/* False with errno when it could not be had; EWOULDBLOCK: within PREPARED_WAIT_MS. */
-static bool wait_for_lock(int fd, const struct prepared_maker *maker)
+/* Until it is ours, or is the temporary file no more: those who use the file that it became hold
+ * shared locks on it for as long as they live. False with errno when neither came about;
+ * EWOULDBLOCK: within PREPARED_WAIT_MS. */
+static bool wait_for_lock(int fd, const struct place *p, const struct prepared_maker *maker)
 {
     const int64_t until_ms = clock_ms() + PREPARED_WAIT_MS;
     while (!prepared_folder_lock(fd, LOCK_EX | LOCK_NB)) {
-        if (errno != EWOULDBLOCK || clock_ms() >= until_ms)
+        const int why = errno;
+        if (why == EWOULDBLOCK && !prepared_folder_has(fd, p->temporary))
+            return true;
+        errno = why;
+        if (why != EWOULDBLOCK || clock_ms() >= until_ms)
             return false;
         clock_sleep_ms(NAP_MS);
         tick(maker);
@@ -299,7 +305,7 @@ static bool wait_for_lock(int fd, const struct prepared_maker *maker)
 }
 
 /* Opens the temporary file and holds its lock. Whoever waited for a maker finds that the file it
- * has locked is not the temporary one any more, and looks again. */
+ * has opened is not the temporary one any more, and looks again. */
 static enum weir_code lock_temporary(const struct place *p, const struct prepared_maker *maker,
                                      int *out_fd, struct weir_error *err)
 {
@@ -307,7 +313,7 @@ static enum weir_code lock_temporary(const struct place *p, const struct prepare
         const int fd = open(p->temporary, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
         if (fd < 0)
             return fail("make", p->temporary, errno, err);
-        if (!wait_for_lock(fd, maker)) {
+        if (!wait_for_lock(fd, p, maker)) {
             const int why = errno;
             close(fd);
             return fail("lock", p->temporary, why, err);

@@ -447,6 +447,42 @@ static void makers_at_once_make_one(void **state)
     mem_free(only_file(t));
 }
 
+struct waiter {
+    pid_t maker;
+    const char *folder;
+    struct prepared in_use;
+    int ticks;
+};
+
+/* The maker ends and the file is mapped, all between two looks of the one who waits. */
+static void let_it_be_made_and_used(void *context)
+{
+    struct waiter *w = context;
+    const struct prepared_key key = key_of(1);
+    CHECK(w->ticks < 10);
+    if (w->ticks++ > 0)
+        return;
+    CHECK(kill(w->maker, SIGCONT) == 0 && status_of(w->maker) == 0);
+    CHECK(prepared_open(w->folder, &key, &w->in_use, NULL) == WEIR_OK);
+}
+
+/* What a maker waited for may be in use, and locked, before its lock could be had. */
+static void who_waits_does_not_wait_for_users(void **state)
+{
+    struct fixture *t = *state;
+    int status;
+    const struct prepared_key key = key_of(1);
+    struct waiter w = { .maker = run(make_half, t), .folder = t->folder };
+    const struct prepared_maker maker = { .fill = fail_to_fill,
+                                          .tick = let_it_be_made_and_used,
+                                          .context = &w };
+    CHECK(waitpid(w.maker, &status, WUNTRACED) == w.maker && WIFSTOPPED(status));
+    assert_int_equal(prepared_make(t->folder, &key, 0, &maker, NULL), WEIR_OK);
+    assert_int_equal(w.ticks, 1);
+    assert_int_equal(count(t, ".making", NULL), 0);
+    prepared_close(&w.in_use);
+}
+
 /* The worker that maps keeps its block, whatever becomes of the name. */
 static void a_map_outlives_its_name(void **state)
 {
@@ -473,7 +509,8 @@ int main(void)
         TEST(says_why_a_folder_cannot_be_made), TEST(a_folder_may_be_read_only),
         TEST(a_failed_fill_leaves_nothing),     TEST(names_both_numbers_when_room_is_short),
         TEST(the_least_recently_opened_leave),  TEST(what_a_killed_maker_left_is_nothing),
-        TEST(makers_at_once_make_one),          TEST(a_map_outlives_its_name),
+        TEST(makers_at_once_make_one),          TEST(who_waits_does_not_wait_for_users),
+        TEST(a_map_outlives_its_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -260,6 +260,11 @@ const struct tensor *safetensors_find(const struct safetensors *s, const char *n
     return e ? &e->tensor : NULL;
 }
 
+static uint64_t begin_of(const struct tensor *t)
+{
+    return CONTAINER_OF(t, const struct safetensors_entry, tensor)->begin;
+}
+
 enum weir_code safetensors_expect(const struct tensor *t, const char *name, const int64_t *dims,
                                   uint32_t rank, struct weir_error *err)
 {
@@ -268,12 +273,15 @@ enum weir_code safetensors_expect(const struct tensor *t, const char *name, cons
         return weir_fail(err, WEIR_LOAD_FAILED, "the tensor '%s' is missing", name);
     if (!dtype_is_float(t->dtype))
         return weir_fail(err, WEIR_LOAD_FAILED,
-                         "tensor '%s' is of type %s, it must be F32, F16 or BF16", name,
-                         dtype_name(t->dtype));
+                         "tensor '%s' at offset %" PRIu64
+                         " of the data is of type %s, it must be F32, F16 or BF16",
+                         name, begin_of(t), dtype_name(t->dtype));
     if (t->rank != rank || memcmp(t->dims, dims, rank * sizeof(dims[0])) != 0)
         return weir_fail(err, WEIR_LOAD_FAILED,
-                         "tensor '%s' has the shape %s, the configuration says %s", name,
-                         tensor_shape(t->dims, t->rank, &found), tensor_shape(dims, rank, &wanted));
+                         "tensor '%s' at offset %" PRIu64
+                         " of the data has the shape %s, the configuration says %s",
+                         name, begin_of(t), tensor_shape(t->dims, t->rank, &found),
+                         tensor_shape(dims, rank, &wanted));
     return WEIR_OK;
 }
 

@@ -42,7 +42,8 @@ enum weir_code safetensors_open(const char *path, struct safetensors *out, struc
 void safetensors_close(struct safetensors *s); /* a zeroed struct is fine */
 
 const struct tensor *safetensors_find(const struct safetensors *s, const char *name); /* or NULL */
-/* Whether `t` (NULL: it is missing) holds floats in this shape; the error names it `name`. */
+/* Whether `t`, which was found in a file (NULL: it is missing), holds floats in this shape; the
+ * error names it `name` and says where it begins. */
 enum weir_code safetensors_expect(const struct tensor *t, const char *name, const int64_t *dims,
                                   uint32_t rank, struct weir_error *err);
 /* Everything before the data: what identifies the layout without reading weights. */

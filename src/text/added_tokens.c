@@ -27,8 +27,8 @@ static enum weir_code read_token(struct added_token *t, const struct field *f, s
     struct str text;
     int64_t id;
     if (field_need_object(f, err) || field_only(f, names, err) ||
-        field_integer(&id_field, 0, VOCABULARY_ID_MAX, &id, err) ||
-        field_text_here(&content, &text, err) || field_bool(f, "special", &t->is_special, err) ||
+        field_integer(&id_field, 0, v->id_max, &id, err) || field_text_here(&content, &text, err) ||
+        field_bool(f, "special", &t->is_special, err) ||
         field_bool(f, "single_word", &t->is_word, err) ||
         field_bool(f, "lstrip", &t->takes_space_before, err) ||
         field_bool(f, "rstrip", &t->takes_space_behind, err) ||

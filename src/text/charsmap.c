@@ -105,6 +105,8 @@ enum weir_code charsmap_load(struct charsmap *m, const struct field *f, struct w
                          field_path(f, &path), base64_bytes_max(text.len), CHARSMAP_BYTES_MAX);
     if (base64_decode(text, &m->bytes, err) != WEIR_OK) {
         weir_wrap(err, "%s", field_path(f, &path));
+        if (err != NULL)
+            err->code = WEIR_LOAD_FAILED;
         return WEIR_LOAD_FAILED;
     }
     enum weir_code code = check(m, f, err);

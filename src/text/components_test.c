@@ -261,6 +261,7 @@ static void refuses_by_name_what_it_does_not_support(void **state)
         struct tokenizer *t = NULL;
         if (create_quoted(rows[i].fields, &t, &err) != WEIR_LOAD_FAILED)
             fail_msg("%s is not refused", rows[i].fields);
+        assert_int_equal(err.code, WEIR_LOAD_FAILED);
         if (strncmp(err.text, rows[i].says, strlen(rows[i].says)) != 0)
             fail_msg("%s: \"%s\", it should say \"%s\"", rows[i].fields, err.text, rows[i].says);
         assert_null(t);

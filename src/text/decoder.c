@@ -50,7 +50,9 @@ static size_t end_of(const struct decoder_pieces *p, size_t i)
 static struct str piece_at(const struct decoder_pieces *p, size_t i)
 {
     size_t start = i == 0 ? 0 : end_of(p, i - 1);
-    return (struct str){ (const char *)p->texts.data + start, end_of(p, i) - start };
+    /* Nothing but empty pieces may have left the room unmade. */
+    const char *texts = p->texts.data != NULL ? (const char *)p->texts.data : "";
+    return (struct str){ texts + start, end_of(p, i) - start };
 }
 
 static struct str all_of(const struct decoder_pieces *p)
@@ -104,10 +106,10 @@ static void wordpiece_run(const struct decoder_step *d, const struct decoder_pie
         else if (n > 0)
             buffer_text(&out->texts, " ");
         buffer_str(&out->texts, piece);
-        char *text = (char *)out->texts.data + start;
         for (size_t i = 0; d->cleanup && out->texts.len > start && i < ARRAY_COUNT(cleanups); i++)
             out->texts.len =
-                start + replace(text, out->texts.len - start, cleanups[i].from, cleanups[i].to);
+                start + replace((char *)out->texts.data + start, out->texts.len - start,
+                                cleanups[i].from, cleanups[i].to);
         end_piece(out);
     }
 }

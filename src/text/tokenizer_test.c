@@ -312,7 +312,12 @@ static void refuses_by_name_what_it_does_not_support(void **state)
         { "{'model':{'vocab':{'weir':1.5}}}",
           "model.vocab.weir is a fraction, it must be an integer" },
         { "{'model':{'vocab':{'new piece':4294967296}}}",
-          "model.vocab.new piece is 4294967296, it must be from 0 to 4194303" },
+          "model.vocab.new piece is 4294967296, in a list of 1783 bytes it must be from 0 to "
+          "67319" },
+        { "{'model':{'vocab':{'new piece':4194303}}}",
+          "model.vocab.new piece is 4194303, in a list of 1780 bytes it must be from 0 to 67316" },
+        { "{'added_tokens':[" TOKEN("4194303", "new") "]}",
+          "added_tokens[0].id is 4194303, it must be from 0 to 67294" },
         { "{'model':{'vocab':{'new piece':2}}}",
           "model.vocab: id 2 is that of '[CLS]' and of 'new piece'" },
         { "{'post_processor':{'type':'AlbertProcessing'}}",
@@ -353,6 +358,7 @@ static void refuses_by_name_what_it_does_not_support(void **state)
         with_quotes(rows[i].fields, fields, sizeof(fields));
         if (create_changed(fields, &t, &err) != WEIR_LOAD_FAILED)
             fail_msg("%s is not refused", fields);
+        assert_int_equal(err.code, WEIR_LOAD_FAILED);
         if (strncmp(err.text, rows[i].says, strlen(rows[i].says)) != 0)
             fail_msg("%s: \"%s\", it should say \"%s\"", fields, err.text, rows[i].says);
         assert_null(t);

@@ -126,10 +126,11 @@ static enum weir_code read_pair(struct reading *r, struct weir_error *err)
         memchr(number.data, 'E', number.len) != NULL)
         return weir_fail(err, WEIR_LOAD_FAILED, "%s.%.*s is a fraction, it must be an integer",
                          field_path(r->field, &path), STR_ARG(quote));
-    if (!str_to_i64(number, &id) || id < 0 || id > VOCABULARY_ID_MAX)
-        return weir_fail(err, WEIR_LOAD_FAILED, "%s.%.*s is %.*s, it must be from 0 to %d",
-                         field_path(r->field, &path), STR_ARG(quote), STR_ARG(number),
-                         VOCABULARY_ID_MAX);
+    if (!str_to_i64(number, &id) || id < 0 || id > r->vocabulary->id_max)
+        return weir_fail(err, WEIR_LOAD_FAILED,
+                         "%s.%.*s is %.*s, in a list of %zu bytes it must be from 0 to %d",
+                         field_path(r->field, &path), STR_ARG(quote), STR_ARG(number), s->text.len,
+                         r->vocabulary->id_max);
     return add_piece(r, (int32_t)id, text, err);
 }
 
@@ -163,6 +164,8 @@ static enum weir_code finish_reading(struct reading *r, enum weir_code code, str
 static struct reading start_reading(struct vocabulary *v, const struct field *f, struct str list)
 {
     struct reading r = { .vocabulary = v, .field = f };
+    const size_t ids = list.len + VOCABULARY_IDS_SPARE;
+    v->id_max = ids < VOCABULARY_ID_MAX ? (int32_t)ids : VOCABULARY_ID_MAX;
     arena_init(&v->texts, VOCABULARY_BYTES_MAX);
     json_scan_init(&r.scan, list);
     return r;
@@ -292,7 +295,7 @@ static enum weir_code read_lines(struct reading *r, struct str rest, struct weir
 enum weir_code vocabulary_load_lines(struct vocabulary *v, struct str list, struct weir_error *err)
 {
     static const struct field none = { .value = NULL };
-    struct reading r = start_reading(v, &none, (struct str){ NULL, 0 });
+    struct reading r = start_reading(v, &none, list);
     enum weir_code code = finish_reading(&r, read_lines(&r, list, err), err);
     if (code == WEIR_OK) {
         prefer_last(v, &r);

@@ -17,8 +17,9 @@
 #include <stdint.h>
 
 /* Room for the largest published vocabularies several times over. An id takes room even when it has
- * no piece, so a file may not name just any. */
+ * no piece, so a file may not name just any: up to the bytes of its list and some to spare. */
 #define VOCABULARY_ID_MAX    (4 * 1024 * 1024 - 1)
+#define VOCABULARY_IDS_SPARE 65536
 #define VOCABULARY_BYTES_MAX (256 * 1024 * 1024)
 #define VOCABULARY_NO_ID     (-1)
 
@@ -32,6 +33,7 @@ struct vocabulary {
     struct vocabulary_piece *pieces; /* by id */
     size_t size;                     /* largest id + 1 */
     size_t cap;                      /* zeroed beyond size */
+    int32_t id_max;                  /* the largest that a piece may get */
     struct trie trie;                /* the model's pieces to their ids */
     struct arena texts;
 };
@@ -56,7 +58,8 @@ void vocabulary_finish(struct vocabulary *v);
 /* The id of one of the model's pieces, or VOCABULARY_NO_ID. */
 int32_t vocabulary_find(const struct vocabulary *v, struct str text);
 bool vocabulary_has(const struct vocabulary *v, int64_t id);
-/* Gives the id a name that no text is looked up by. The id must be free. `f` is named in errors. */
+/* Gives the id, from 0 to id_max, a name that no text is looked up by. The id must be free. `f` is
+ * named in errors. */
 enum weir_code vocabulary_add(struct vocabulary *v, const struct field *f, int32_t id,
                               struct str text, struct weir_error *err);
 

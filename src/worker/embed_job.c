@@ -147,7 +147,6 @@ static enum weir_code prepare(struct embed_job *j, struct control *c,
         return err->code;
     const size_t count = j->request.count;
     j->dim = limits->dim;
-    j->is_normalized = limits->is_normalized;
     j->starts = arena_try(&j->arena, count + 1, sizeof(*j->starts));
     j->counts = arena_try(&j->arena, count + 1, sizeof(*j->counts));
     j->skips = arena_try(&j->arena, count + 1, sizeof(*j->skips));
@@ -192,7 +191,7 @@ enum weir_code embed_job_answer(struct embed_job *j, struct control *c, struct w
 {
     CHECK(j->done == j->request.count);
     const uint32_t keep = j->request.dimensions > 0 ? j->request.dimensions : j->dim;
-    vectors_cut(j->vectors, j->done, j->dim, keep, j->is_normalized);
+    vectors_cut(j->vectors, j->done, j->dim, keep);
     struct buffer payload;
     buffer_init(&payload, WIRE_PAYLOAD_MAX);
     text_embedding_reply_write(

@@ -20,7 +20,6 @@ struct embed_limits {
     const struct encoder *encoder; /* for its prompts */
     const struct tokenizer *tokenizer;
     uint32_t tokens_max, vocab, dim;
-    bool is_normalized;
 };
 
 struct embed_job {
@@ -37,8 +36,7 @@ struct embed_job {
     uint32_t skip;   /* the prompt's own, for each text */
     uint32_t *truncated;
     uint32_t truncated_count;
-    uint32_t dim; /* of the model */
-    bool is_normalized;
+    uint32_t dim;   /* of the model */
     float *vectors; /* request.count x dim */
     size_t next;    /* inputs that were given to a batch */
     size_t done;    /* rows that came back */

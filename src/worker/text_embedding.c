@@ -163,8 +163,7 @@ void text_embedding_serve(struct control *c, struct encoder *e, uint32_t slots)
                                        .tokenizer = encoder_tokenizer(e),
                                        .tokens_max = info->tokens_max,
                                        .vocab = info->vocab,
-                                       .dim = info->dim,
-                                       .is_normalized = info->is_normalized };
+                                       .dim = info->dim };
     s->vectors = mem_new((size_t)BATCH_ROWS * info->dim, sizeof(*s->vectors));
     CHECK(slots <= CONTROL_SLOTS && info->tokens_max <= encoder_batch_tokens(e) &&
           BATCH_TOKENS <= encoder_batch_tokens(e));

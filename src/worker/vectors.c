@@ -17,7 +17,7 @@ void vectors_normalize(float *vector, size_t dim)
         vector[i] = (float)(vector[i] * scale);
 }
 
-void vectors_cut(float *vectors, size_t rows, size_t dim, size_t keep, bool is_normalized)
+void vectors_cut(float *vectors, size_t rows, size_t dim, size_t keep)
 {
     CHECK(keep <= dim);
     if (keep == dim)
@@ -26,7 +26,6 @@ void vectors_cut(float *vectors, size_t rows, size_t dim, size_t keep, bool is_n
         float *to = vectors + row * keep;
         /* Rows move to the front: none is overwritten before it was moved. */
         memmove(to, vectors + row * dim, keep * sizeof(*to));
-        if (is_normalized)
-            vectors_normalize(to, keep);
+        vectors_normalize(to, keep);
     }
 }

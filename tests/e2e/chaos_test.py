@@ -10,9 +10,11 @@ descriptor and no memory of it is left.
 """
 
 import base64
+import contextlib
 import json
 import os
 import random
+import shutil
 import signal
 import threading
 import time
@@ -212,14 +214,16 @@ class Chaos:
 
     def disk(self):
         """The cache is on a disk that is full, then on one that is not."""
-        if self.cache.is_dir():
-            for file in self.cache.iterdir():
-                file.unlink()
-            self.cache.rmdir()
-            self.cache.symlink_to("/dev/full")
-        else:
+        if self.cache.is_symlink():
             self.cache.unlink()
-            self.cache.mkdir()
+            self.cache.mkdir(exist_ok=True)
+            return
+        for _ in range(100):  # whoever is at work in the folder may make it again
+            shutil.rmtree(self.cache, ignore_errors=True)
+            with contextlib.suppress(FileExistsError):
+                self.cache.symlink_to("/dev/full")
+                return
+        raise AssertionError(f"{self.cache} can't be made another thing")
 
     def unload(self):
         name = self.dice.choice(("texts", "words", "brush", "mini"))
@@ -334,6 +338,7 @@ def test_chaos(serve, tmp_path, minilm):
 
     clients = Clients(server, list(models))
     chaos, sampler = Chaos(server, machine, cache, config), Sampler(server)
+    sampler.sample()  # the first step may be one that changes the budget
     until = time.monotonic() + SECONDS
     while time.monotonic() < until:
         chaos.step()

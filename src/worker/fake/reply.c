@@ -24,7 +24,7 @@ enum weir_code reply_vectors(struct fake_job *j, struct control *c, struct weir_
             }
             answer_vector(&j->inputs[i], tokens[i], vectors + i * dim, dim);
         }
-        vectors_cut(vectors, j->count, dim, j->dimensions, true);
+        vectors_cut(vectors, j->count, dim, j->dimensions);
         reply.vectors = vectors;
         reply.tokens = tokens;
         reply.truncated = truncated;

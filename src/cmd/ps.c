@@ -84,6 +84,20 @@ static void print_queue(const json_t *model, struct buffer *out)
     buffer_text(out, ";");
 }
 
+/* " f32, 85.5 MiB packed, shared by all workers;" */
+static void print_packing(const json_t *model, struct buffer *out)
+{
+    struct size_text size;
+    const bool is_loaded = json_array_size(json_object_get(model, "workers")) > 0;
+    if (!is_loaded || ask_number(model, "packed") == 0)
+        return;
+    buffer_printf(out, " %s, %s packed, %s;", ask_text(model, "precision", "?"),
+                  ask_size(model, "packed", &size),
+                  strcmp(ask_text(model, "preparation", ""), "shared") == 0
+                      ? "shared by all workers"
+                      : "by each worker");
+}
+
 /* "m: pinned; 3 waiting, the oldest for 1.2 s; breaker open", or nothing. */
 static void print_remarks(const json_t *model, struct buffer *out)
 {
@@ -97,6 +111,7 @@ static void print_remarks(const json_t *model, struct buffer *out)
     if (ask_number(model, "slots") > 0 && ask_number(model, "context") > 0)
         buffer_printf(&line, " %lld slots, context %lld;", (long long)ask_number(model, "slots"),
                       (long long)ask_number(model, "context"));
+    print_packing(model, &line);
     print_queue(model, &line);
     if (strcmp(breaker, "closed") != 0)
         buffer_printf(&line, " breaker %s;", breaker);

@@ -263,6 +263,12 @@ static enum weir_code read_tokenizer_length(struct folder *f, int64_t *length,
     return WEIR_OK;
 }
 
+void config_limit(struct encoder_config *c, uint32_t context)
+{
+    if (context > 0)
+        c->tokens_max = context < c->positions ? context : c->positions;
+}
+
 /* The length of one input: what the user set, else what the files state, at most the positions. */
 static enum weir_code read_length(struct folder *f, uint32_t context, struct encoder_config *c,
                                   struct weir_error *err)
@@ -271,9 +277,8 @@ static enum weir_code read_length(struct folder *f, uint32_t context, struct enc
     if (read_sentence_config(f, c, &length, err) != WEIR_OK ||
         (length == 0 && read_tokenizer_length(f, &length, err) != WEIR_OK))
         return WEIR_LOAD_FAILED;
-    if (context > 0)
-        length = context;
     c->tokens_max = length > 0 && length < c->positions ? (uint32_t)length : c->positions;
+    config_limit(c, context);
     return WEIR_OK;
 }
 

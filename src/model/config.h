@@ -38,5 +38,7 @@ enum { ENCODER_RELATIVE_BUCKETS = 32, ENCODER_RELATIVE_DISTANCE = 128 };
 /* `context` 0: the length the files state; else that length, at most the positions. */
 enum weir_code config_read(struct folder *f, uint32_t context, struct encoder_config *out,
                            struct weir_error *err);
+/* What `context` changes, of a configuration that was read with 0. */
+void config_limit(struct encoder_config *c, uint32_t context);
 
 #endif

@@ -1,10 +1,10 @@
 /* model.h — a model folder made usable: inspected from its headers, or loaded as an encoder.
  *
  * Inspection reads configuration and the weights' headers, never the weights; its plan is exact
- * for this CPU's kernels, with one allowance (the tokenizer, priced by its file's size).
- * Loading repeats the inspection, packs the weights into a private copy and takes all memory that
- * embedding will need. What is wrong with the files is WEIR_LOAD_FAILED and names the file, the
- * tensor, what was expected and what was found. */
+ * for this CPU's kernels, with one allowance (the tokenizer, priced by its file and the pieces that
+ * the model has embeddings for). Loading goes on from there, maps the packed weights or packs a
+ * private copy and takes all memory that embedding will need. What is wrong with the files is
+ * WEIR_LOAD_FAILED and names the file, the tensor, what was expected and what was found. */
 #ifndef MODEL_MODEL_H
 #define MODEL_MODEL_H
 
@@ -54,8 +54,14 @@ enum weir_code model_prepare(const char *path, const struct model_settings *sett
 
 struct encoder;
 
-/* `tick` (may be NULL) is called once a layer, while loading and while embedding, by the caller's
- * thread; `context` is its own. The team is borrowed and outlives the encoder. */
+/* The two halves of loading: headers, from which encoder_info is known, and all the rest. After a
+ * failure of the second the encoder is only good for encoder_destroy. */
+enum weir_code encoder_open(const char *path, struct encoder **out, struct weir_error *err);
+enum weir_code encoder_complete(struct encoder *e, const struct model_settings *settings,
+                                struct team *team, void (*tick)(void *context), void *context,
+                                struct weir_error *err);
+/* Both at once. `tick` (may be NULL) is called once a layer, while loading and while embedding, by
+ * the caller's thread; `context` is its own. The team is borrowed and outlives the encoder. */
 enum weir_code encoder_load(const char *path, const struct model_settings *settings,
                             struct team *team, void (*tick)(void *context), void *context,
                             struct encoder **out, struct weir_error *err);

@@ -23,15 +23,20 @@ static bool fail(struct json_scan *s)
     return false;
 }
 
+static bool is_space(char byte)
+{
+    return byte == ' ' || byte == '\n' || byte == '\r' || byte == '\t';
+}
+
 char json_scan_peek(struct json_scan *s)
 {
-    while (!s->failed && s->at < s->text.len) {
-        char byte = s->text.data[s->at];
-        if (byte != ' ' && byte != '\n' && byte != '\r' && byte != '\t')
-            return byte;
-        s->at++;
-    }
-    return '\0';
+    size_t at = s->at;
+    if (s->failed)
+        return '\0';
+    while (at < s->text.len && is_space(s->text.data[at]))
+        at++;
+    s->at = at;
+    return at < s->text.len ? s->text.data[at] : '\0';
 }
 
 bool json_scan_take(struct json_scan *s, char byte)
@@ -155,10 +160,12 @@ bool json_scan_string(struct json_scan *s, struct str *out)
 
 static size_t digits(struct json_scan *s)
 {
-    size_t start = s->at;
-    while (s->at < s->text.len && s->text.data[s->at] >= '0' && s->text.data[s->at] <= '9')
-        s->at++;
-    return s->at - start;
+    size_t at = s->at;
+    while (at < s->text.len && s->text.data[at] >= '0' && s->text.data[at] <= '9')
+        at++;
+    const size_t count = at - s->at;
+    s->at = at;
+    return count;
 }
 
 static bool next_is(const struct json_scan *s, char a, char b)
@@ -196,15 +203,16 @@ bool json_scan_number(struct json_scan *s, struct str *out)
 static bool skip_string(struct json_scan *s)
 {
     const char *data = s->text.data;
-    for (s->at++; s->at < s->text.len; s->at++) {
-        if (data[s->at] == '"') {
-            s->at++;
-            return true;
-        }
-        s->at += data[s->at] == '\\';
+    const size_t end = s->text.len;
+    size_t at = s->at + 1;
+    while (at < end && data[at] != '"')
+        at += data[at] == '\\' ? 2 : 1;
+    if (at >= end) {
+        s->at = end;
+        return fail(s);
     }
-    s->at = s->text.len;
-    return fail(s);
+    s->at = at + 1;
+    return true;
 }
 
 static bool is_end_of_word(char byte)
@@ -231,10 +239,10 @@ bool json_scan_skip(struct json_scan *s)
             return fail(s);
         depth += opens;
         depth -= closes;
-        s->at++;
-        while (!opens && !closes && !parts && s->at < s->text.len &&
-               !is_end_of_word(s->text.data[s->at]))
-            s->at++;
+        size_t at = s->at + 1;
+        while (!opens && !closes && !parts && at < s->text.len && !is_end_of_word(s->text.data[at]))
+            at++;
+        s->at = at;
     } while (depth > 0);
     return true;
 }

@@ -13,37 +13,52 @@ struct loaded {
     uint32_t slots;
 };
 
+static struct plan plan_of(const struct model_info *info)
+{
+    struct plan plan = { .capabilities = info->capabilities,
+                         .weights_bytes = info->weights_bytes,
+                         .fixed_bytes = info->fixed_bytes,
+                         .per_slot_bytes = info->per_slot_bytes,
+                         .per_token_bytes = info->per_token_bytes,
+                         .scratch_per_thread_bytes = info->scratch_per_thread_bytes,
+                         .flops_per_token = info->flops_per_token,
+                         .positions = info->positions,
+                         .tokens_max = info->tokens_max,
+                         .dim = info->dim,
+                         .slots = info->slots };
+    _Static_assert((int)PLAN_PRECISIONS == (int)PRECISION_COUNT &&
+                       (int)PLAN_BF16 == (int)PRECISION_BF16,
+                   "precisions have the same numbers on the wire and in the kernels");
+    for (size_t i = 0; i < PRECISION_COUNT; i++)
+        plan.packed_bytes[i] = info->packed_bytes[i];
+    _Static_assert(sizeof(plan.architecture) == sizeof(info->architecture) &&
+                       sizeof(plan.digest) == sizeof(info->digest),
+                   "a plan repeats what the model says of itself");
+    memcpy(plan.architecture, info->architecture, sizeof(plan.architecture));
+    memcpy(plan.digest, info->digest, sizeof(plan.digest));
+    return plan;
+}
+
 static enum weir_code inspect(const char *path, uint32_t context, struct plan *out,
                               struct weir_error *err)
 {
     struct model_info info;
     const enum weir_code code =
         model_inspect(path, &(struct model_settings){ .context = context }, &info, err);
-    if (code != WEIR_OK)
-        return code;
-    struct plan plan = { .capabilities = info.capabilities,
-                         .weights_bytes = info.weights_bytes,
-                         .fixed_bytes = info.fixed_bytes,
-                         .per_slot_bytes = info.per_slot_bytes,
-                         .per_token_bytes = info.per_token_bytes,
-                         .scratch_per_thread_bytes = info.scratch_per_thread_bytes,
-                         .flops_per_token = info.flops_per_token,
-                         .positions = info.positions,
-                         .tokens_max = info.tokens_max,
-                         .dim = info.dim,
-                         .slots = info.slots };
-    _Static_assert((int)PLAN_PRECISIONS == (int)PRECISION_COUNT &&
-                       (int)PLAN_BF16 == (int)PRECISION_BF16,
-                   "precisions have the same numbers on the wire and in the kernels");
-    for (size_t i = 0; i < PRECISION_COUNT; i++)
-        plan.packed_bytes[i] = info.packed_bytes[i];
-    _Static_assert(sizeof(plan.architecture) == sizeof(info.architecture) &&
-                       sizeof(plan.digest) == sizeof(info.digest),
-                   "a plan repeats what the model says of itself");
-    memcpy(plan.architecture, info.architecture, sizeof(plan.architecture));
-    memcpy(plan.digest, info.digest, sizeof(plan.digest));
-    *out = plan;
-    return WEIR_OK;
+    if (code == WEIR_OK)
+        *out = plan_of(&info);
+    return code;
+}
+
+/* What it has read of the model is what it goes on with when it is told to load. */
+static enum weir_code plan(struct worker *w, struct plan *out, struct weir_error *err)
+{
+    struct loaded *l = mem_new(1, sizeof(*l));
+    w->state = l;
+    const enum weir_code code = encoder_open(w->path, &l->encoder, err);
+    if (code == WEIR_OK)
+        *out = plan_of(encoder_info(l->encoder));
+    return code;
 }
 
 static void tick(void *context)
@@ -65,11 +80,10 @@ static enum weir_code load(struct worker *w, const struct message_load *m, struc
     const struct model_settings settings = { .context = m->context,
                                              .precision = (enum precision)m->precision,
                                              .cache = m->cache.data };
-    struct loaded *l = mem_new(1, sizeof(*l));
-    w->state = l;
+    struct loaded *l = w->state;
     l->slots = m->slots;
     l->team = team_create(threads, control_share(w->control, threads));
-    return encoder_load(w->path, &settings, l->team, tick, w->control, &l->encoder, err);
+    return encoder_complete(l->encoder, &settings, l->team, tick, w->control, err);
 }
 
 static void serve(struct worker *w)
@@ -92,6 +106,7 @@ static const struct worker_ops ops = {
     .name = "weir-worker",
     .inspect = inspect,
     .prepare = prepare,
+    .plan = plan,
     .load = load,
     .serve = serve,
     .finish = finish,

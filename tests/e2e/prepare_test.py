@@ -43,8 +43,8 @@ def test_workers_share_what_was_prepared(serve, weir):
     assert [kinds.index(step) for step in steps] == sorted(kinds.index(step) for step in steps)
     assert kinds.count(("prepare", None)) == 1
     assert "weir:prepare" not in server.children().values()
-    shown = weir("plan", "m", WEIR_HOST=server.url).stdout
-    assert "f32, 2 GiB packed, shared by all workers" in shown, shown
+    for shown in (weir("plan", "m", WEIR_HOST=server.url), weir("ps", WEIR_HOST=server.url)):
+        assert "f32, 2 GiB packed, shared by all workers" in shown.stdout, shown
 
 
 def test_a_failed_preparation_costs_only_memory(serve, weir):
@@ -52,8 +52,8 @@ def test_a_failed_preparation_costs_only_memory(serve, weir):
     events = server.events()
     server.vector("hello")
     assert_goes_on_without(server, events, "the disk is full")
-    shown = weir("plan", "m", WEIR_HOST=server.url).stdout
-    assert "f32, 2 GiB packed, by each worker" in shown, shown
+    for shown in (weir("plan", "m", WEIR_HOST=server.url), weir("ps", WEIR_HOST=server.url)):
+        assert "f32, 2 GiB packed, by each worker" in shown.stdout, shown
 
 
 @pytest.mark.parametrize("number, reason", [(signal.SIGKILL, "signal 9"),

@@ -20,8 +20,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Room for a hundred thousand tensors. Once read it takes some thirty times as much memory. */
-#define SAFETENSORS_HEADER_BYTES_MAX (UINT64_C(16) << 20)
+/* The format's own limit. Once read a header takes some thirty times as much memory. */
+#define SAFETENSORS_HEADER_BYTES_MAX UINT64_C(100000000)
 
 struct safetensors_entry {
     char *name;

@@ -143,13 +143,12 @@ static void test_wrong_headers(void **state)
     }
 }
 
-/* A hundred thousand levels of JSON: a bound of the parser ends them, not the end of the stack. */
 static void test_wrong_lengths(void **state)
 {
     static const uint8_t rows[][10] = {
         {0,     0,    0,    0,    0,    0,    0,    0,    '{', '}'},
         { 3,    0,    0,    0,    0,    0,    0,    0,    '{', '}'},
-        { 1,    0,    0,    1,    0,    0,    0,    0,    '{', '}'}, /* 16 MiB and 1 */
+        { 1,    0xe1, 0xf5, 5,    0,    0,    0,    0,    '{', '}'}, /* 100,000,001 */
         { 2,    0,    0,    0,    0,    0,    0,    0x80, '{', '}'},
         { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, '{', '}'},
     };

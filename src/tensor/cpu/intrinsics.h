@@ -10,6 +10,10 @@
 #define UNROLL_ROWS _Pragma("GCC unroll 16")
 #endif
 
+/* In a register, here. Else an unrolled loop moves its sums and loads a vector for each use. */
+#define KEEP_VECTOR(value) __asm__ volatile("" : "+x"(value))
+#define KEEP_INDEX(value)  __asm__ volatile("" : "+r"(value))
+
 #ifndef WEIR_SIMDE
 #include <immintrin.h>
 

@@ -12,6 +12,9 @@
 
 enum { WIDTH = 8, TILE_ROWS = 6, TILE_VECTORS = 2, TILE_COLUMNS = TILE_VECTORS * WIDTH };
 
+/* So many k a turn of the loop, for one line of what is wanted next in most cases. */
+enum { UNROLL = 8, LINE_BYTES = 64 };
+
 #define INLINE       static inline __attribute__((always_inline))
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -133,15 +136,31 @@ INLINE __m256 activated(__m256 x, enum activation activation)
     return x;
 }
 
-INLINE void store_vector(const struct matmul_tile *t, size_t row, size_t column, __m256 sum)
+static void activate(float *x, size_t n, enum activation activation);
+
+/* Two vectors of one row, with what is to be added to them. */
+INLINE void store_row(const struct matmul_tile *t, size_t row, __m256 left, __m256 right)
 {
-    const size_t left = t->columns - column;
-    if (t->bias)
-        sum = _mm256_add_ps(sum, _mm256_loadu_ps(t->bias + column));
-    if (t->addend)
-        sum = _mm256_add_ps(sum, load(t->addend + row * t->addend_stride + column, left));
-    sum = activated(sum, t->activation);
-    store(t->out + row * t->out_stride + column, left, sum);
+    float *out = t->out + row * t->out_stride;
+    const float *addend = t->addend ? t->addend + row * t->addend_stride : NULL;
+    const size_t columns = t->columns;
+    if (columns == TILE_COLUMNS) {
+        if (addend) {
+            left = _mm256_add_ps(left, _mm256_loadu_ps(addend));
+            right = _mm256_add_ps(right, _mm256_loadu_ps(addend + WIDTH));
+        }
+        _mm256_storeu_ps(out, left);
+        _mm256_storeu_ps(out + WIDTH, right);
+        return;
+    }
+    if (addend)
+        left = _mm256_add_ps(left, load(addend, columns));
+    store(out, columns, left);
+    if (columns > WIDTH) {
+        if (addend)
+            right = _mm256_add_ps(right, load(addend + WIDTH, columns - WIDTH));
+        store(out + WIDTH, columns - WIDTH, right);
+    }
 }
 
 /* The numbers of all columns at one k. BF16 numbers are the upper halves of F32. */
@@ -157,38 +176,62 @@ INLINE void panel_of(const char *panel, const enum precision precision, __m256 *
     *right = _mm256_castsi256_ps(_mm256_and_si256(both, _mm256_set1_epi32((int)0xffff0000)));
 }
 
+/* The products of one k. */
+INLINE void add_step(__m256 sums[][TILE_VECTORS], const char *panel, const float *const a[],
+                     size_t k, const size_t rows, const enum precision precision)
+{
+    __m256 left, right;
+    panel_of(panel, precision, &left, &right);
+    KEEP_VECTOR(left);
+    KEEP_VECTOR(right);
+    UNROLL_ROWS
+    for (size_t row = 0; row < rows; row++) {
+        __m256 x = _mm256_broadcast_ss(a[row] + k);
+        sums[row][0] = _mm256_fmadd_ps(x, left, sums[row][0]);
+        sums[row][1] = _mm256_fmadd_ps(x, right, sums[row][1]);
+        KEEP_VECTOR(x);
+    }
+    KEEP_VECTOR(left);
+    KEEP_VECTOR(right);
+}
+
 /* `rows` and `precision` are constants at every call, so that the sums live in registers. */
 INLINE void tile_of(const struct matmul_tile *t, const size_t rows, const enum precision precision)
 {
-    __m256 sums[TILE_ROWS][TILE_VECTORS], left, right;
+    __m256 sums[TILE_ROWS][TILE_VECTORS];
+    const float *a[TILE_ROWS];
     const size_t step = TILE_COLUMNS * (precision == PRECISION_F32 ? 4 : 2);
     const char *panel = t->panel, *ahead = t->ahead;
-    const float *a = t->a;
-    const size_t depth = t->depth, stride = t->a_stride, ahead_step = t->ahead_step;
+    const size_t depth = t->depth, ahead_bytes = UNROLL * t->ahead_step;
+    size_t k = 0;
     UNROLL_ROWS
     for (size_t row = 0; row < rows; row++) {
         sums[row][0] = sums[row][1] = _mm256_setzero_ps();
+        a[row] = (const float *)t->a + row * t->a_stride;
         __builtin_prefetch(t->out + row * t->out_stride, 1);
     }
-    for (size_t k = 0; k < depth; k++) {
-        panel_of(panel, precision, &left, &right);
+    for (; k + UNROLL <= depth; k += UNROLL) {
+        KEEP_INDEX(k);
         _mm_prefetch(ahead, _MM_HINT_T1);
-        UNROLL_ROWS
-        for (size_t row = 0; row < rows; row++) {
-            __m256 x = _mm256_broadcast_ss(a + row * stride);
-            sums[row][0] = _mm256_fmadd_ps(x, left, sums[row][0]);
-            sums[row][1] = _mm256_fmadd_ps(x, right, sums[row][1]);
+        if (ahead_bytes > LINE_BYTES) {
+            for (size_t i = LINE_BYTES; i < ahead_bytes; i += LINE_BYTES)
+                _mm_prefetch(ahead + i, _MM_HINT_T1);
         }
+        UNROLL_ROWS
+        for (size_t i = 0; i < UNROLL; i++)
+            add_step(sums, panel + i * step, a, k + i, rows, precision);
+        panel += UNROLL * step;
+        ahead += ahead_bytes;
+    }
+    for (; k < depth; k++) {
+        add_step(sums, panel, a, k, rows, precision);
         panel += step;
-        ahead += ahead_step;
-        a++;
     }
+    const __m256 left = t->bias ? _mm256_loadu_ps(t->bias) : _mm256_setzero_ps();
+    const __m256 right = t->bias ? _mm256_loadu_ps(t->bias + WIDTH) : _mm256_setzero_ps();
     UNROLL_ROWS
-    for (size_t row = 0; row < rows; row++) {
-        store_vector(t, row, 0, sums[row][0]);
-        if (t->columns > WIDTH)
-            store_vector(t, row, WIDTH, sums[row][1]);
-    }
+    for (size_t row = 0; row < rows; row++)
+        store_row(t, row, _mm256_add_ps(sums[row][0], left), _mm256_add_ps(sums[row][1], right));
 }
 
 INLINE void tile_any(const struct matmul_tile *t, const enum precision precision)
@@ -201,6 +244,10 @@ INLINE void tile_any(const struct matmul_tile *t, const enum precision precision
     case 5: tile_of(t, 5, precision); break;
     default: tile_of(t, TILE_ROWS, precision); break;
     }
+    if (t->activation == ACTIVATION_NONE)
+        return;
+    for (size_t row = 0; row < t->rows; row++)
+        activate(t->out + row * t->out_stride, t->columns, t->activation);
 }
 
 static void tile_f32(const struct matmul_tile *t)

@@ -107,8 +107,18 @@ INLINE void store_vector(const struct matmul_tile *t, size_t row, size_t column,
         const float *addend = t->addend + row * t->addend_stride + column;
         sum = _mm512_add_ps(sum, _mm512_maskz_loadu_ps(mask, addend));
     }
-    sum = activated(sum, t->activation);
     _mm512_mask_storeu_ps(t->out + row * t->out_stride + column, mask, sum);
+}
+
+static void activate(float *x, size_t n, enum activation activation);
+
+/* What is in the first-level cache is gone through once more: each tile's code stays small. */
+static void activate_tile(const struct matmul_tile *t)
+{
+    if (t->activation == ACTIVATION_NONE)
+        return;
+    for (size_t row = 0; row < t->rows; row++)
+        activate(t->out + row * t->out_stride, t->columns, t->activation);
 }
 
 /* The numbers of all columns at one k. BF16 numbers are the upper halves of F32. */
@@ -218,16 +228,19 @@ INLINE TARGET_BF16 void pairs_of(const struct matmul_tile *t, const size_t rows)
 static void tile_f32(const struct matmul_tile *t)
 {
     FOR_ROWS(tile_of, t, COMMA PRECISION_F32)
+    activate_tile(t);
 }
 
 static void tile_bf16(const struct matmul_tile *t)
 {
     FOR_ROWS(tile_of, t, COMMA PRECISION_BF16)
+    activate_tile(t);
 }
 
 static TARGET_BF16 void tile_pairs(const struct matmul_tile *t)
 {
     FOR_ROWS(pairs_of, t, )
+    activate_tile(t);
 }
 
 /* See dtype_bf16; in the instruction for this, subnormal numbers become 0. */

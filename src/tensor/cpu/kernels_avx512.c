@@ -274,7 +274,7 @@ static uint64_t burn(uint64_t rounds)
     __m512 sums[BURN_SUMS];
     UNROLL_ROWS
     for (size_t i = 0; i < BURN_SUMS; i++)
-        sums[i] = factor;
+        sums[i] = _mm512_set1_ps(1 + (float)i); /* or equal sums are computed once */
     for (uint64_t round = 0; round < rounds; round++) {
         UNROLL_ROWS
         for (size_t i = 0; i < BURN_SUMS; i++)
@@ -294,7 +294,7 @@ static TARGET_BF16 uint64_t burn_pairs(uint64_t rounds)
     __m512 sums[BURN_SUMS];
     UNROLL_ROWS
     for (size_t i = 0; i < BURN_SUMS; i++)
-        sums[i] = factor;
+        sums[i] = _mm512_set1_ps(1 + (float)i); /* or equal sums are computed once */
     for (uint64_t round = 0; round < rounds; round++) {
         UNROLL_ROWS
         for (size_t i = 0; i < BURN_SUMS; i++)

@@ -14,10 +14,6 @@
 #include <math.h>
 #include <string.h>
 
-/* One forward pass takes so many tokens, or one input of the longest length: enough for full speed,
- * little enough that a pass ends within a fraction of a second. */
-enum { BATCH_TOKENS = 1024 };
-
 enum { EMBEDDING_SLOTS = 32 };
 
 /* What a tokenizer takes while it is loaded, besides the text of its file: measured are 134 to 198
@@ -67,7 +63,7 @@ static void close_model(struct opened *o)
  * are. */
 static size_t batch_tokens_of(const struct encoder_config *c)
 {
-    return c->positions > BATCH_TOKENS ? c->positions : BATCH_TOKENS;
+    return c->positions > ENCODER_BATCH_TOKENS ? c->positions : ENCODER_BATCH_TOKENS;
 }
 
 static enum weir_code open_weights(struct opened *o, struct weir_error *err)

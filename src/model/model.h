@@ -52,6 +52,10 @@ enum weir_code model_inspect(const char *path, const struct model_settings *sett
 enum weir_code model_prepare(const char *path, const struct model_settings *settings,
                              void (*tick)(void *context), void *context, struct weir_error *err);
 
+/* A batch of so many tokens is computed at full speed; more would only make those wait who come
+ * meanwhile. */
+#define ENCODER_BATCH_TOKENS 1024
+
 struct encoder;
 
 /* The two halves of loading: headers, from which encoder_info is known, and all the rest. After a
@@ -70,7 +74,9 @@ void encoder_destroy(struct encoder *e); /* NULL is fine */
 /* All three are borrowed from the encoder, or say what holds until its end. */
 const struct model_info *encoder_info(const struct encoder *e);
 const struct tokenizer *encoder_tokenizer(const struct encoder *e);
-size_t encoder_batch_tokens(const struct encoder *e); /* at most so many in one encoder_embed */
+/* At most so many tokens in one encoder_embed: ENCODER_BATCH_TOKENS, or the model's positions where
+ * they are more. */
+size_t encoder_batch_tokens(const struct encoder *e);
 
 /* The text that the model wants before an input, borrowed from the encoder: the one called `name`,
  * or of an empty name the model's own choice, which may be an empty text. `*out_pooled` says

@@ -7,10 +7,9 @@
 #include "worker/refuse.h"
 #include "worker/tokenize.h"
 
-/* A batch of so many tokens is computed at full speed; more would only make those wait who come
- * meanwhile. One input that is longer is a batch of its own. */
-#define BATCH_TOKENS 1024
-#define BATCH_ROWS   512 /* inputs */
+/* Inputs of one batch, which is full at ENCODER_BATCH_TOKENS too; one input that is longer is a
+ * batch of its own. */
+#define BATCH_ROWS 512
 
 struct server {
     struct control *control;
@@ -86,7 +85,7 @@ static bool add_next(struct server *s, size_t owner)
     if (j->next == j->request.count || s->rows == BATCH_ROWS)
         return false;
     const size_t count = j->counts[j->next];
-    if (s->rows > 0 && s->tokens + count > BATCH_TOKENS)
+    if (s->rows > 0 && s->tokens + count > ENCODER_BATCH_TOKENS)
         return false;
     s->sequences[s->rows] = (struct sequence){ .ids = j->tokens.ids + j->starts[j->next],
                                                .count = count,
@@ -165,8 +164,7 @@ void text_embedding_serve(struct control *c, struct encoder *e, uint32_t slots)
                                        .vocab = info->vocab,
                                        .dim = info->dim };
     s->vectors = mem_new((size_t)BATCH_ROWS * info->dim, sizeof(*s->vectors));
-    CHECK(slots <= CONTROL_SLOTS && info->tokens_max <= encoder_batch_tokens(e) &&
-          BATCH_TOKENS <= encoder_batch_tokens(e));
+    CHECK(slots <= CONTROL_SLOTS && info->tokens_max <= encoder_batch_tokens(e));
     /* With work at hand it only looks whether something came. */
     while (control_wait(c, s->held > 0 ? 0 : CONTROL_FOREVER)) {
         admit_jobs(s);

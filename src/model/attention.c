@@ -20,17 +20,13 @@ uint64_t attention_scratch_floats(const struct kernels *k, uint64_t tokens, uint
     return row * dim + rounded(dim, nr) * tokens + k->matmul[PRECISION_F32].rows * row;
 }
 
-static void pack_keys(const struct attention *a, size_t nr, float *panels)
+static void pack_keys(const struct attention *a, const struct kernels *k, size_t nr, float *panels)
 {
     for (size_t first = 0; first < a->tokens; first += nr) {
         size_t used = a->tokens - first < nr ? a->tokens - first : nr;
         if (used < nr)
             memset(panels, 0, a->dim * nr * sizeof(*panels));
-        for (size_t column = 0; column < used; column++) {
-            const float *key = a->key + (first + column) * a->stride;
-            for (size_t i = 0; i < a->dim; i++)
-                panels[i * nr + column] = key[i];
-        }
+        k->transpose(panels, nr, a->key + first * a->stride, a->stride, used, a->dim);
         panels += a->dim * nr;
     }
 }
@@ -70,7 +66,7 @@ void attention_run(const struct attention *a, const struct kernels *k, float *sc
     float *values = keys + row * a->dim;
     float *scores = values + (size_t)rounded(a->dim, nr) * a->tokens;
     CHECK(mr <= ROWS_MOST);
-    pack_keys(a, nr, keys);
+    pack_keys(a, k, nr, keys);
     pack_values(a, nr, values);
     struct matmul_tile score = {
         .a_stride = a->stride, .panel = keys, .depth = a->dim, .out = scores, .out_stride = row

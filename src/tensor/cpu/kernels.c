@@ -54,6 +54,7 @@ void kernels_overlay(struct kernels *table, const struct kernels *level)
     TAKE(layer_norm);
     TAKE(exp_sum);
     TAKE(activate);
+    TAKE(transpose);
 #undef TAKE
 }
 

@@ -87,6 +87,9 @@ struct kernels {
      * has to be divided by it. Safe for any finite numbers; scale > 0, bias may be NULL. */
     float (*exp_sum)(float *x, size_t n, float scale, const float *bias);
     void (*activate)(float *x, size_t n, enum activation activation);
+    /* to[column][row] = from[row][column], rows from_stride and to_stride apart. */
+    void (*transpose)(float *to, size_t to_stride, const float *from, size_t from_stride,
+                      size_t rows, size_t columns);
 };
 
 extern const struct kernels kernels_scalar, kernels_avx2, kernels_avx512;

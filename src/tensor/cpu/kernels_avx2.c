@@ -15,6 +15,9 @@ enum { WIDTH = 8, TILE_ROWS = 6, TILE_VECTORS = 2, TILE_COLUMNS = TILE_VECTORS *
 /* So many k a turn of the loop, for one line of what is wanted next in most cases. */
 enum { UNROLL = 8, LINE_BYTES = 64 };
 
+/* Vectors that are computed side by side outside of products. */
+enum { GROUP = 4 };
+
 #define INLINE       static inline __attribute__((always_inline))
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -53,6 +56,11 @@ INLINE float sum_of(__m256 v)
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
 
+INLINE float sum_of_group(const __m256 *v)
+{
+    return sum_of(_mm256_add_ps(_mm256_add_ps(v[0], v[1]), _mm256_add_ps(v[2], v[3])));
+}
+
 INLINE float largest_of(__m256 v)
 {
     __m128 four = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
@@ -60,28 +68,21 @@ INLINE float largest_of(__m256 v)
     return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
 }
 
-/* Even and odd powers apart: half of the waiting. */
-INLINE __m256 poly(__m256 x, const float *factors, size_t count)
-{
-    const __m256 square = _mm256_mul_ps(x, x);
-    __m256 high = _mm256_set1_ps(factors[0]), low = _mm256_set1_ps(factors[1]);
-    size_t i = 2;
-    for (; i + 1 < count; i += 2) {
-        high = _mm256_fmadd_ps(high, square, _mm256_set1_ps(factors[i]));
-        low = _mm256_fmadd_ps(low, square, _mm256_set1_ps(factors[i + 1]));
-    }
-    if (i == count)
-        return _mm256_fmadd_ps(high, x, low);
-    high = _mm256_fmadd_ps(high, square, _mm256_set1_ps(factors[i]));
-    return _mm256_fmadd_ps(low, x, high);
-}
+/* What follows computes some vectors at once, so that none waits for its own steps and a constant is
+ * loaded once for all. Their count is a constant at every call. */
+#define EACH(i, count) UNROLL_ROWS for (size_t i = 0; i < (count); i++)
 
-/* 2^whole · 2^part, whole in -126 … 127 and a whole number, part in [-½, ½]. */
-INLINE __m256 exp2_of(__m256 whole, __m256 part)
+INLINE void poly(__m256 *out, const __m256 *x, const size_t n, const float *factors,
+                 const size_t count)
 {
-    __m256i biased = _mm256_add_epi32(_mm256_cvtps_epi32(whole), _mm256_set1_epi32(127));
-    __m256 power = _mm256_castsi256_ps(_mm256_slli_epi32(biased, 23));
-    return _mm256_mul_ps(poly(part, poly_exp2, COUNT(poly_exp2)), power);
+    EACH(i, n)
+    out[i] = _mm256_set1_ps(factors[0]);
+    EACH(j, count - 1)
+    {
+        const __m256 factor = _mm256_set1_ps(factors[j + 1]);
+        EACH(i, n)
+        out[i] = _mm256_fmadd_ps(out[i], x[i], factor);
+    }
 }
 
 INLINE __m256 round_of(__m256 x)
@@ -89,54 +90,121 @@ INLINE __m256 round_of(__m256 x)
     return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT);
 }
 
-/* For x <= 0; relative error 2e-7. A NaN stays one: max returns its second operand then. */
-INLINE __m256 exp_of(__m256 x)
+/* x = 2^whole · 2^x, whole in -126 … 127 and a whole number, x in [-½, ½]. */
+INLINE void exp2_of(__m256 *x, const __m256 *whole, const size_t n)
 {
-    const __m256 log2e = _mm256_set1_ps(POLY_LOG2E);
-    x = _mm256_max_ps(_mm256_set1_ps(POLY_EXP_LEAST), x);
-    __m256 whole = round_of(_mm256_mul_ps(x, log2e));
-    __m256 part = _mm256_fmsub_ps(x, log2e, whole);
-    part = _mm256_fmadd_ps(x, _mm256_set1_ps(POLY_LOG2E_REST), part);
-    return exp2_of(whole, part);
+    __m256 part[GROUP];
+    poly(part, x, n, poly_exp2, COUNT(poly_exp2));
+    EACH(i, n)
+    {
+        __m256i biased = _mm256_add_epi32(_mm256_cvtps_epi32(whole[i]), _mm256_set1_epi32(127));
+        x[i] = _mm256_mul_ps(part[i], _mm256_castsi256_ps(_mm256_slli_epi32(biased, 23)));
+    }
+}
+
+/* For x <= 0; relative error 2e-7. A NaN stays one: max returns its second operand then. */
+INLINE void exp_of(__m256 *x, const size_t n)
+{
+    const __m256 log2e = _mm256_set1_ps(POLY_LOG2E), rest = _mm256_set1_ps(POLY_LOG2E_REST);
+    __m256 whole[GROUP];
+    EACH(i, n)
+    {
+        const __m256 from = _mm256_max_ps(_mm256_set1_ps(POLY_EXP_LEAST), x[i]);
+        whole[i] = round_of(_mm256_mul_ps(from, log2e));
+        x[i] = _mm256_fmadd_ps(from, rest, _mm256_fmsub_ps(from, log2e, whole[i]));
+    }
+    exp2_of(x, whole, n);
 }
 
 /* See poly.h; within 5e-7 · max(1, |x|). */
-INLINE __m256 gelu_of(__m256 x)
+INLINE void gelu_of(__m256 *x, const size_t n)
 {
     const __m256 sign = _mm256_set1_ps(-0.0f);
-    __m256 size = _mm256_andnot_ps(sign, x);
-    __m256 inside = _mm256_min_ps(size, _mm256_set1_ps(POLY_PHI_END));
-    __m256 at = _mm256_fmsub_ps(inside, _mm256_set1_ps(2 / POLY_PHI_END), _mm256_set1_ps(1));
-    __m256 log2_phi = poly(at, poly_log2_phi, COUNT(poly_log2_phi));
-    __m256 whole = round_of(log2_phi);
-    __m256 phi = exp2_of(whole, _mm256_sub_ps(log2_phi, whole));
-    return _mm256_fnmadd_ps(size, phi, _mm256_max_ps(x, _mm256_setzero_ps()));
+    __m256 at[GROUP], phi[GROUP], whole[GROUP];
+    EACH(i, n)
+    {
+        at[i] = _mm256_min_ps(_mm256_andnot_ps(sign, x[i]), _mm256_set1_ps(POLY_PHI_END));
+        at[i] = _mm256_fmsub_ps(at[i], _mm256_set1_ps(2 / POLY_PHI_END), _mm256_set1_ps(1));
+    }
+    poly(phi, at, n, poly_log2_phi, COUNT(poly_log2_phi));
+    EACH(i, n)
+    {
+        whole[i] = round_of(phi[i]);
+        phi[i] = _mm256_sub_ps(phi[i], whole[i]);
+    }
+    exp2_of(phi, whole, n);
+    EACH(i, n)
+    x[i] = _mm256_fnmadd_ps(_mm256_andnot_ps(sign, x[i]), phi[i],
+                            _mm256_max_ps(x[i], _mm256_setzero_ps()));
 }
 
 /* x · σ(2u), u = √(2/π) · (x + 0.044715 x³). Of exp only the falling side is asked, e = exp(−2|u|):
  * σ(2u) is 1 / (1 + e) for x > 0 and e / (1 + e) for the rest. Within 5e-7 · max(1, |x|). */
-INLINE __m256 gelu_tanh_of(__m256 x)
+INLINE void gelu_tanh_of(__m256 *x, const size_t n)
 {
-    const __m256 zero = _mm256_setzero_ps();
-    __m256 rate = _mm256_fmadd_ps(_mm256_mul_ps(x, x), _mm256_set1_ps(POLY_TANH_CUBIC),
-                                  _mm256_set1_ps(POLY_TANH_LINEAR));
-    __m256 e = exp_of(_mm256_mul_ps(_mm256_andnot_ps(_mm256_set1_ps(-0.0f), x), rate));
-    __m256 upper = _mm256_fmadd_ps(_mm256_min_ps(zero, x), e, _mm256_max_ps(zero, x));
-    return _mm256_div_ps(upper, _mm256_add_ps(e, _mm256_set1_ps(1)));
+    const __m256 zero = _mm256_setzero_ps(), sign = _mm256_set1_ps(-0.0f);
+    __m256 e[GROUP];
+    EACH(i, n)
+    {
+        e[i] = _mm256_fmadd_ps(_mm256_mul_ps(x[i], x[i]), _mm256_set1_ps(POLY_TANH_CUBIC),
+                               _mm256_set1_ps(POLY_TANH_LINEAR));
+        e[i] = _mm256_mul_ps(_mm256_andnot_ps(sign, x[i]), e[i]);
+    }
+    exp_of(e, n);
+    EACH(i, n)
+    {
+        __m256 upper = _mm256_fmadd_ps(_mm256_min_ps(zero, x[i]), e[i], _mm256_max_ps(zero, x[i]));
+        x[i] = _mm256_div_ps(upper, _mm256_add_ps(e[i], _mm256_set1_ps(1)));
+    }
 }
 
-INLINE __m256 activated(__m256 x, enum activation activation)
+INLINE void activate_vectors(__m256 *x, const size_t n, enum activation activation)
 {
     switch (activation) {
     case ACTIVATION_NONE: break;
-    case ACTIVATION_GELU: return gelu_of(x);
-    case ACTIVATION_GELU_TANH: return gelu_tanh_of(x);
-    case ACTIVATION_RELU: return _mm256_max_ps(_mm256_setzero_ps(), x);
+    case ACTIVATION_GELU: gelu_of(x, n); break;
+    case ACTIVATION_GELU_TANH: gelu_tanh_of(x, n); break;
+    case ACTIVATION_RELU:
+        EACH(i, n)
+        x[i] = _mm256_max_ps(_mm256_setzero_ps(), x[i]);
+        break;
     }
-    return x;
 }
 
-static void activate(float *x, size_t n, enum activation activation);
+/* A row of floats, and the row behind it at `stride` where there are two. */
+INLINE void activate_full(float *x, size_t stride, enum activation activation)
+{
+    __m256 v[GROUP];
+    EACH(i, GROUP)
+    v[i] = _mm256_loadu_ps(x + i / 2 * stride + i % 2 * WIDTH);
+    activate_vectors(v, GROUP, activation);
+    EACH(i, GROUP)
+    _mm256_storeu_ps(x + i / 2 * stride + i % 2 * WIDTH, v[i]);
+}
+
+static void activate(float *x, size_t n, enum activation activation)
+{
+    size_t i = 0;
+    for (; i + GROUP * WIDTH <= n; i += GROUP * WIDTH)
+        activate_full(x + i, GROUP / 2 * WIDTH, activation);
+    for (; i < n; i += WIDTH) {
+        __m256 v = load(x + i, n - i);
+        activate_vectors(&v, 1, activation);
+        store(x + i, n - i, v);
+    }
+}
+
+/* Two whole rows of a tile are a group. */
+static void activate_tile(const struct matmul_tile *t)
+{
+    size_t row = 0;
+    if (t->columns == TILE_COLUMNS) {
+        for (; row + 2 <= t->rows; row += 2)
+            activate_full(t->out + row * t->out_stride, t->out_stride, t->activation);
+    }
+    for (; row < t->rows; row++)
+        activate(t->out + row * t->out_stride, t->columns, t->activation);
+}
 
 /* Two vectors of one row, with what is to be added to them. */
 INLINE void store_row(const struct matmul_tile *t, size_t row, __m256 left, __m256 right)
@@ -244,10 +312,8 @@ INLINE void tile_any(const struct matmul_tile *t, const enum precision precision
     case 5: tile_of(t, 5, precision); break;
     default: tile_of(t, TILE_ROWS, precision); break;
     }
-    if (t->activation == ACTIVATION_NONE)
-        return;
-    for (size_t row = 0; row < t->rows; row++)
-        activate(t->out + row * t->out_stride, t->columns, t->activation);
+    if (t->activation != ACTIVATION_NONE)
+        activate_tile(t);
 }
 
 static void tile_f32(const struct matmul_tile *t)
@@ -305,23 +371,39 @@ static void scale(float *x, float factor, size_t n)
 
 static float mean_of(const float *x, size_t n)
 {
-    __m256 sum = _mm256_setzero_ps();
-    for (size_t i = 0; i < n; i += WIDTH)
-        sum = _mm256_add_ps(sum, load(x + i, n - i));
-    return sum_of(sum) / (float)n;
+    __m256 sums[GROUP] = { _mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps(),
+                           _mm256_setzero_ps() };
+    size_t i = 0;
+    for (; i + GROUP * WIDTH <= n; i += GROUP * WIDTH) {
+        EACH(j, GROUP)
+        sums[j] = _mm256_add_ps(sums[j], _mm256_loadu_ps(x + i + j * WIDTH));
+    }
+    for (; i < n; i += WIDTH)
+        sums[0] = _mm256_add_ps(sums[0], load(x + i, n - i));
+    return sum_of_group(sums) / (float)n;
 }
 
 /* Takes the mean off x on the way. */
 static float variance_of(float *x, size_t n, float mean)
 {
     const __m256 means = _mm256_set1_ps(mean);
-    __m256 sum = _mm256_setzero_ps();
-    for (size_t i = 0; i < n; i += WIDTH) {
-        __m256 v = keep(_mm256_sub_ps(load(x + i, n - i), means), n - i);
-        sum = _mm256_fmadd_ps(v, v, sum);
+    __m256 sums[GROUP] = { _mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps(),
+                           _mm256_setzero_ps() };
+    size_t i = 0;
+    for (; i + GROUP * WIDTH <= n; i += GROUP * WIDTH) {
+        EACH(j, GROUP)
+        {
+            const __m256 v = _mm256_sub_ps(_mm256_loadu_ps(x + i + j * WIDTH), means);
+            sums[j] = _mm256_fmadd_ps(v, v, sums[j]);
+            _mm256_storeu_ps(x + i + j * WIDTH, v);
+        }
+    }
+    for (; i < n; i += WIDTH) {
+        const __m256 v = keep(_mm256_sub_ps(load(x + i, n - i), means), n - i);
+        sums[0] = _mm256_fmadd_ps(v, v, sums[0]);
         store(x + i, n - i, v);
     }
-    return sum_of(sum) / (float)n;
+    return sum_of_group(sums) / (float)n;
 }
 
 static void layer_norm(float *x, const float *gain, const float *shift, size_t n, float eps)
@@ -338,19 +420,26 @@ static void layer_norm(float *x, const float *gain, const float *shift, size_t n
 
 static float largest_in(const float *x, size_t n)
 {
-    __m256 largest = _mm256_set1_ps(-INFINITY);
+    const __m256 least = _mm256_set1_ps(-INFINITY);
+    __m256 largest[GROUP] = { least, least, least, least };
     size_t i = 0;
-    for (; i + WIDTH <= n; i += WIDTH)
-        largest = _mm256_max_ps(largest, _mm256_loadu_ps(x + i));
-    float most = largest_of(largest);
-    for (; i < n; i++)
-        most = fmaxf(most, x[i]);
-    return most;
+    for (; i + GROUP * WIDTH <= n; i += GROUP * WIDTH) {
+        EACH(j, GROUP)
+        largest[j] = _mm256_max_ps(largest[j], _mm256_loadu_ps(x + i + j * WIDTH));
+    }
+    for (; i < n; i += WIDTH) {
+        const __m256 v = n - i >= WIDTH ? _mm256_loadu_ps(x + i)
+                                        : _mm256_blendv_ps(least, load(x + i, n - i),
+                                                           _mm256_castsi256_ps(lanes(n - i)));
+        largest[0] = _mm256_max_ps(largest[0], v);
+    }
+    return largest_of(_mm256_max_ps(_mm256_max_ps(largest[0], largest[1]),
+                                    _mm256_max_ps(largest[2], largest[3])));
 }
 
 static float exp_sum(float *x, size_t n, float factor, const float *bias)
 {
-    __m256 factors = _mm256_set1_ps(factor), sum = _mm256_setzero_ps();
+    __m256 factors = _mm256_set1_ps(factor);
     if (bias) {
         for (size_t i = 0; i < n; i += WIDTH)
             store(x + i, n - i,
@@ -358,19 +447,67 @@ static float exp_sum(float *x, size_t n, float factor, const float *bias)
         factors = _mm256_set1_ps(1);
     }
     const __m256 largest = _mm256_set1_ps(largest_in(x, n));
-    for (size_t i = 0; i < n; i += WIDTH) {
+    __m256 sums[GROUP] = { _mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps(),
+                           _mm256_setzero_ps() };
+    size_t i = 0;
+    for (; i + GROUP * WIDTH <= n; i += GROUP * WIDTH) {
+        __m256 v[GROUP];
+        EACH(j, GROUP)
+        v[j] = _mm256_mul_ps(_mm256_sub_ps(_mm256_loadu_ps(x + i + j * WIDTH), largest), factors);
+        exp_of(v, GROUP);
+        EACH(j, GROUP)
+        {
+            sums[j] = _mm256_add_ps(sums[j], v[j]);
+            _mm256_storeu_ps(x + i + j * WIDTH, v[j]);
+        }
+    }
+    for (; i < n; i += WIDTH) {
         __m256 v = _mm256_mul_ps(_mm256_sub_ps(load(x + i, n - i), largest), factors);
-        v = keep(exp_of(v), n - i);
-        sum = _mm256_add_ps(sum, v);
+        exp_of(&v, 1);
+        v = keep(v, n - i);
+        sums[0] = _mm256_add_ps(sums[0], v);
         store(x + i, n - i, v);
     }
-    return sum_of(sum);
+    return sum_of_group(sums);
 }
 
-static void activate(float *x, size_t n, enum activation activation)
+/* Of 8 rows of 8: pairs of rows interleaved, then pairs of pairs, then the halves exchanged. */
+INLINE void transpose_block(float *to, size_t to_stride, const float *from, size_t from_stride)
 {
-    for (size_t i = 0; i < n; i += WIDTH)
-        store(x + i, n - i, activated(load(x + i, n - i), activation));
+    __m256 v[WIDTH], w[WIDTH];
+    EACH(i, WIDTH)
+    v[i] = _mm256_loadu_ps(from + i * from_stride);
+    EACH(i, WIDTH / 2)
+    {
+        w[2 * i] = _mm256_unpacklo_ps(v[2 * i], v[2 * i + 1]);
+        w[2 * i + 1] = _mm256_unpackhi_ps(v[2 * i], v[2 * i + 1]);
+    }
+    EACH(i, WIDTH / 2)
+    {
+        const __m256 a = w[i / 2 * 4 + i % 2], b = w[i / 2 * 4 + i % 2 + 2];
+        v[i / 2 * 4 + i % 2 * 2] = _mm256_shuffle_ps(a, b, 0x44);
+        v[i / 2 * 4 + i % 2 * 2 + 1] = _mm256_shuffle_ps(a, b, 0xee);
+    }
+    EACH(i, WIDTH / 2)
+    {
+        _mm256_storeu_ps(to + i * to_stride, _mm256_permute2f128_ps(v[i], v[i + 4], 0x20));
+        _mm256_storeu_ps(to + (i + 4) * to_stride, _mm256_permute2f128_ps(v[i], v[i + 4], 0x31));
+    }
+}
+
+static void transpose(float *to, size_t to_stride, const float *from, size_t from_stride,
+                      size_t rows, size_t columns)
+{
+    const size_t whole_rows = rows / WIDTH * WIDTH, whole_columns = columns / WIDTH * WIDTH;
+    for (size_t i = 0; i < whole_rows; i += WIDTH) {
+        for (size_t j = 0; j < whole_columns; j += WIDTH)
+            transpose_block(to + j * to_stride + i, to_stride, from + i * from_stride + j,
+                            from_stride);
+    }
+    for (size_t i = 0; i < rows; i++) {
+        for (size_t j = i < whole_rows ? whole_columns : 0; j < columns; j++)
+            to[j * to_stride + i] = from[i * from_stride + j];
+    }
 }
 
 const struct kernels kernels_avx2 = {
@@ -385,4 +522,5 @@ const struct kernels kernels_avx2 = {
     .layer_norm = layer_norm,
     .exp_sum = exp_sum,
     .activate = activate,
+    .transpose = transpose,
 };

@@ -142,6 +142,15 @@ static void activate(float *x, size_t n, enum activation activation)
         x[i] = activated(x[i], activation);
 }
 
+static void transpose(float *to, size_t to_stride, const float *from, size_t from_stride,
+                      size_t rows, size_t columns)
+{
+    for (size_t i = 0; i < rows; i++) {
+        for (size_t j = 0; j < columns; j++)
+            to[j * to_stride + i] = from[i * from_stride + j];
+    }
+}
+
 const struct kernels kernels_scalar = {
     .name = "scalar",
     .matmul = {
@@ -154,4 +163,5 @@ const struct kernels kernels_scalar = {
     .layer_norm = layer_norm,
     .exp_sum = exp_sum,
     .activate = activate,
+    .transpose = transpose,
 };

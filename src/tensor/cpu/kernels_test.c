@@ -167,9 +167,23 @@ static void activate_body(const struct kernels *k, struct rng *rng, size_t n, si
     }
 }
 
+/* Blocks of 8 rows of 8, what is left of both, and no row or column at all. */
+static void transpose_body(const struct kernels *k, struct rng *rng, size_t n, size_t offset)
+{
+    const size_t columns = n < 17 ? n : 17, rows = n < 17 ? 1 : n / 17;
+    struct run x, got, want;
+    run_fill(&x, rng, offset, n, 1);
+    run_fill(&got, rng, 1, n, 1);
+    run_copy(&want, &got);
+    k->transpose(got.at, rows, x.at, columns, rows, columns);
+    kernels_scalar.transpose(want.at, rows, x.at, columns, rows, columns);
+    assert_same(k->name, "transpose", &got, &want, 0);
+}
+
 static void test_entries_agree_with_scalar(void **state)
 {
     (void)state;
+    each(transpose_body);
     each(dot_body);
     each(add_body);
     each(scale_body);

@@ -68,20 +68,19 @@ INLINE float largest_of(__m256 v)
     return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
 }
 
-/* What follows computes some vectors at once, so that none waits for its own steps and a constant is
- * loaded once for all. Their count is a constant at every call. */
+/* What follows computes some vectors at once, so that none waits for its own steps and a constant
+ * is loaded once for all. Their count is a constant at every call. */
 #define EACH(i, count) UNROLL_ROWS for (size_t i = 0; i < (count); i++)
 
 INLINE void poly(__m256 *out, const __m256 *x, const size_t n, const float *factors,
                  const size_t count)
 {
     EACH(i, n)
-    out[i] = _mm256_set1_ps(factors[0]);
-    EACH(j, count - 1)
-    {
+        out[i] = _mm256_set1_ps(factors[0]);
+    EACH(j, count - 1) {
         const __m256 factor = _mm256_set1_ps(factors[j + 1]);
         EACH(i, n)
-        out[i] = _mm256_fmadd_ps(out[i], x[i], factor);
+            out[i] = _mm256_fmadd_ps(out[i], x[i], factor);
     }
 }
 
@@ -95,8 +94,7 @@ INLINE void exp2_of(__m256 *x, const __m256 *whole, const size_t n)
 {
     __m256 part[GROUP];
     poly(part, x, n, poly_exp2, COUNT(poly_exp2));
-    EACH(i, n)
-    {
+    EACH(i, n) {
         __m256i biased = _mm256_add_epi32(_mm256_cvtps_epi32(whole[i]), _mm256_set1_epi32(127));
         x[i] = _mm256_mul_ps(part[i], _mm256_castsi256_ps(_mm256_slli_epi32(biased, 23)));
     }
@@ -107,8 +105,7 @@ INLINE void exp_of(__m256 *x, const size_t n)
 {
     const __m256 log2e = _mm256_set1_ps(POLY_LOG2E), rest = _mm256_set1_ps(POLY_LOG2E_REST);
     __m256 whole[GROUP];
-    EACH(i, n)
-    {
+    EACH(i, n) {
         const __m256 from = _mm256_max_ps(_mm256_set1_ps(POLY_EXP_LEAST), x[i]);
         whole[i] = round_of(_mm256_mul_ps(from, log2e));
         x[i] = _mm256_fmadd_ps(from, rest, _mm256_fmsub_ps(from, log2e, whole[i]));
@@ -121,21 +118,19 @@ INLINE void gelu_of(__m256 *x, const size_t n)
 {
     const __m256 sign = _mm256_set1_ps(-0.0f);
     __m256 at[GROUP], phi[GROUP], whole[GROUP];
-    EACH(i, n)
-    {
+    EACH(i, n) {
         at[i] = _mm256_min_ps(_mm256_andnot_ps(sign, x[i]), _mm256_set1_ps(POLY_PHI_END));
         at[i] = _mm256_fmsub_ps(at[i], _mm256_set1_ps(2 / POLY_PHI_END), _mm256_set1_ps(1));
     }
     poly(phi, at, n, poly_log2_phi, COUNT(poly_log2_phi));
-    EACH(i, n)
-    {
+    EACH(i, n) {
         whole[i] = round_of(phi[i]);
         phi[i] = _mm256_sub_ps(phi[i], whole[i]);
     }
     exp2_of(phi, whole, n);
     EACH(i, n)
-    x[i] = _mm256_fnmadd_ps(_mm256_andnot_ps(sign, x[i]), phi[i],
-                            _mm256_max_ps(x[i], _mm256_setzero_ps()));
+        x[i] = _mm256_fnmadd_ps(_mm256_andnot_ps(sign, x[i]), phi[i],
+                                _mm256_max_ps(x[i], _mm256_setzero_ps()));
 }
 
 /* x · σ(2u), u = √(2/π) · (x + 0.044715 x³). Of exp only the falling side is asked, e = exp(−2|u|):
@@ -144,15 +139,13 @@ INLINE void gelu_tanh_of(__m256 *x, const size_t n)
 {
     const __m256 zero = _mm256_setzero_ps(), sign = _mm256_set1_ps(-0.0f);
     __m256 e[GROUP];
-    EACH(i, n)
-    {
+    EACH(i, n) {
         e[i] = _mm256_fmadd_ps(_mm256_mul_ps(x[i], x[i]), _mm256_set1_ps(POLY_TANH_CUBIC),
                                _mm256_set1_ps(POLY_TANH_LINEAR));
         e[i] = _mm256_mul_ps(_mm256_andnot_ps(sign, x[i]), e[i]);
     }
     exp_of(e, n);
-    EACH(i, n)
-    {
+    EACH(i, n) {
         __m256 upper = _mm256_fmadd_ps(_mm256_min_ps(zero, x[i]), e[i], _mm256_max_ps(zero, x[i]));
         x[i] = _mm256_div_ps(upper, _mm256_add_ps(e[i], _mm256_set1_ps(1)));
     }
@@ -166,7 +159,7 @@ INLINE void activate_vectors(__m256 *x, const size_t n, enum activation activati
     case ACTIVATION_GELU_TANH: gelu_tanh_of(x, n); break;
     case ACTIVATION_RELU:
         EACH(i, n)
-        x[i] = _mm256_max_ps(_mm256_setzero_ps(), x[i]);
+            x[i] = _mm256_max_ps(_mm256_setzero_ps(), x[i]);
         break;
     }
 }
@@ -176,10 +169,10 @@ INLINE void activate_full(float *x, size_t stride, enum activation activation)
 {
     __m256 v[GROUP];
     EACH(i, GROUP)
-    v[i] = _mm256_loadu_ps(x + i / 2 * stride + i % 2 * WIDTH);
+        v[i] = _mm256_loadu_ps(x + i / 2 * stride + i % 2 * WIDTH);
     activate_vectors(v, GROUP, activation);
     EACH(i, GROUP)
-    _mm256_storeu_ps(x + i / 2 * stride + i % 2 * WIDTH, v[i]);
+        _mm256_storeu_ps(x + i / 2 * stride + i % 2 * WIDTH, v[i]);
 }
 
 static void activate(float *x, size_t n, enum activation activation)
@@ -244,17 +237,24 @@ INLINE void panel_of(const char *panel, const enum precision precision, __m256 *
     *right = _mm256_castsi256_ps(_mm256_and_si256(both, _mm256_set1_epi32((int)0xffff0000)));
 }
 
-/* The products of one k. */
-INLINE void add_step(__m256 sums[][TILE_VECTORS], const char *panel, const float *const a[],
-                     size_t k, const size_t rows, const enum precision precision)
+/* The first row of `a` and the fourth, each of which has two more behind it: an address is one of
+ * them plus a multiple of the stride plus a constant, and so part of the instruction that loads. */
+struct rows {
+    const char *low, *high;
+    size_t stride; /* bytes */
+};
+
+/* The products of k, counted from where `a` stands. */
+INLINE void add_step(__m256 sums[][TILE_VECTORS], const char *panel, const struct rows *a,
+                     const size_t k, const size_t rows, const enum precision precision)
 {
     __m256 left, right;
     panel_of(panel, precision, &left, &right);
     KEEP_VECTOR(left);
     KEEP_VECTOR(right);
-    UNROLL_ROWS
-    for (size_t row = 0; row < rows; row++) {
-        __m256 x = _mm256_broadcast_ss(a[row] + k);
+    EACH(row, rows) {
+        const char *from = row < 3 ? a->low + row * a->stride : a->high + (row - 3) * a->stride;
+        __m256 x = _mm256_broadcast_ss((const float *)(const void *)from + k);
         sums[row][0] = _mm256_fmadd_ps(x, left, sums[row][0]);
         sums[row][1] = _mm256_fmadd_ps(x, right, sums[row][1]);
         KEEP_VECTOR(x);
@@ -267,32 +267,33 @@ INLINE void add_step(__m256 sums[][TILE_VECTORS], const char *panel, const float
 INLINE void tile_of(const struct matmul_tile *t, const size_t rows, const enum precision precision)
 {
     __m256 sums[TILE_ROWS][TILE_VECTORS];
-    const float *a[TILE_ROWS];
+    const size_t stride = t->a_stride * sizeof(float);
+    struct rows a = { t->a, (const char *)t->a + 3 * stride, stride };
     const size_t step = TILE_COLUMNS * (precision == PRECISION_F32 ? 4 : 2);
     const char *panel = t->panel, *ahead = t->ahead;
-    const size_t depth = t->depth, ahead_bytes = UNROLL * t->ahead_step;
-    size_t k = 0;
+    const size_t ahead_bytes = UNROLL * t->ahead_step;
     UNROLL_ROWS
     for (size_t row = 0; row < rows; row++) {
         sums[row][0] = sums[row][1] = _mm256_setzero_ps();
-        a[row] = (const float *)t->a + row * t->a_stride;
         __builtin_prefetch(t->out + row * t->out_stride, 1);
     }
-    for (; k + UNROLL <= depth; k += UNROLL) {
-        KEEP_INDEX(k);
+    for (size_t turns = t->depth / UNROLL; turns > 0; turns--) {
+        KEEP_INDEX(a.low);
+        KEEP_INDEX(a.high);
         _mm_prefetch(ahead, _MM_HINT_T1);
         if (ahead_bytes > LINE_BYTES) {
             for (size_t i = LINE_BYTES; i < ahead_bytes; i += LINE_BYTES)
                 _mm_prefetch(ahead + i, _MM_HINT_T1);
         }
-        UNROLL_ROWS
-        for (size_t i = 0; i < UNROLL; i++)
-            add_step(sums, panel + i * step, a, k + i, rows, precision);
+        EACH(i, UNROLL)
+            add_step(sums, panel + i * step, &a, i, rows, precision);
+        a.low += UNROLL * sizeof(float), a.high += UNROLL * sizeof(float);
         panel += UNROLL * step;
         ahead += ahead_bytes;
     }
-    for (; k < depth; k++) {
-        add_step(sums, panel, a, k, rows, precision);
+    for (size_t left = t->depth % UNROLL; left > 0; left--) {
+        add_step(sums, panel, &a, 0, rows, precision);
+        a.low += sizeof(float), a.high += sizeof(float);
         panel += step;
     }
     const __m256 left = t->bias ? _mm256_loadu_ps(t->bias) : _mm256_setzero_ps();
@@ -376,7 +377,7 @@ static float mean_of(const float *x, size_t n)
     size_t i = 0;
     for (; i + GROUP * WIDTH <= n; i += GROUP * WIDTH) {
         EACH(j, GROUP)
-        sums[j] = _mm256_add_ps(sums[j], _mm256_loadu_ps(x + i + j * WIDTH));
+            sums[j] = _mm256_add_ps(sums[j], _mm256_loadu_ps(x + i + j * WIDTH));
     }
     for (; i < n; i += WIDTH)
         sums[0] = _mm256_add_ps(sums[0], load(x + i, n - i));
@@ -391,8 +392,7 @@ static float variance_of(float *x, size_t n, float mean)
                            _mm256_setzero_ps() };
     size_t i = 0;
     for (; i + GROUP * WIDTH <= n; i += GROUP * WIDTH) {
-        EACH(j, GROUP)
-        {
+        EACH(j, GROUP) {
             const __m256 v = _mm256_sub_ps(_mm256_loadu_ps(x + i + j * WIDTH), means);
             sums[j] = _mm256_fmadd_ps(v, v, sums[j]);
             _mm256_storeu_ps(x + i + j * WIDTH, v);
@@ -425,7 +425,7 @@ static float largest_in(const float *x, size_t n)
     size_t i = 0;
     for (; i + GROUP * WIDTH <= n; i += GROUP * WIDTH) {
         EACH(j, GROUP)
-        largest[j] = _mm256_max_ps(largest[j], _mm256_loadu_ps(x + i + j * WIDTH));
+            largest[j] = _mm256_max_ps(largest[j], _mm256_loadu_ps(x + i + j * WIDTH));
     }
     for (; i < n; i += WIDTH) {
         const __m256 v = n - i >= WIDTH ? _mm256_loadu_ps(x + i)
@@ -453,10 +453,10 @@ static float exp_sum(float *x, size_t n, float factor, const float *bias)
     for (; i + GROUP * WIDTH <= n; i += GROUP * WIDTH) {
         __m256 v[GROUP];
         EACH(j, GROUP)
-        v[j] = _mm256_mul_ps(_mm256_sub_ps(_mm256_loadu_ps(x + i + j * WIDTH), largest), factors);
+            v[j] =
+                _mm256_mul_ps(_mm256_sub_ps(_mm256_loadu_ps(x + i + j * WIDTH), largest), factors);
         exp_of(v, GROUP);
-        EACH(j, GROUP)
-        {
+        EACH(j, GROUP) {
             sums[j] = _mm256_add_ps(sums[j], v[j]);
             _mm256_storeu_ps(x + i + j * WIDTH, v[j]);
         }
@@ -476,20 +476,17 @@ INLINE void transpose_block(float *to, size_t to_stride, const float *from, size
 {
     __m256 v[WIDTH], w[WIDTH];
     EACH(i, WIDTH)
-    v[i] = _mm256_loadu_ps(from + i * from_stride);
-    EACH(i, WIDTH / 2)
-    {
+        v[i] = _mm256_loadu_ps(from + i * from_stride);
+    EACH(i, WIDTH / 2) {
         w[2 * i] = _mm256_unpacklo_ps(v[2 * i], v[2 * i + 1]);
         w[2 * i + 1] = _mm256_unpackhi_ps(v[2 * i], v[2 * i + 1]);
     }
-    EACH(i, WIDTH / 2)
-    {
+    EACH(i, WIDTH / 2) {
         const __m256 a = w[i / 2 * 4 + i % 2], b = w[i / 2 * 4 + i % 2 + 2];
         v[i / 2 * 4 + i % 2 * 2] = _mm256_shuffle_ps(a, b, 0x44);
         v[i / 2 * 4 + i % 2 * 2 + 1] = _mm256_shuffle_ps(a, b, 0xee);
     }
-    EACH(i, WIDTH / 2)
-    {
+    EACH(i, WIDTH / 2) {
         _mm256_storeu_ps(to + i * to_stride, _mm256_permute2f128_ps(v[i], v[i + 4], 0x20));
         _mm256_storeu_ps(to + (i + 4) * to_stride, _mm256_permute2f128_ps(v[i], v[i + 4], 0x31));
     }

@@ -35,15 +35,22 @@ struct helper {
     uint32_t number;
 };
 
+/* The tasks from `first` up to `end` that nobody has taken: first in the low half, end in the high
+ * one. Its owner takes from the front, so that what it touches lies in a row; who has nothing left
+ * takes from the back. */
+struct range {
+    _Alignas(64) _Atomic uint64_t rest;
+};
+
 struct team {
     team_fn *fn;
     void *context;
-    uint32_t tasks;
+    struct range *ranges; /* one a thread */
+    uint32_t running;     /* threads of this region */
     uint32_t region;
     uint32_t threads;
     const _Atomic uint32_t *share;
     _Atomic uint64_t gate;
-    _Atomic uint64_t next_task;
     _Atomic uint32_t sleepers;
     _Atomic bool full_share;
     _Atomic bool stop;
@@ -60,13 +67,27 @@ static void relax(void)
 #endif
 }
 
+static bool take(struct range *r, bool from_back, uint32_t *task)
+{
+    uint64_t rest = atomic_load_explicit(&r->rest, memory_order_relaxed), less;
+    do {
+        const uint32_t first = (uint32_t)rest, end = (uint32_t)(rest >> 32);
+        if (first >= end)
+            return false;
+        *task = from_back ? end - 1 : first;
+        less = from_back ? rest - (UINT64_C(1) << 32) : rest + 1;
+    } while (!atomic_compare_exchange_weak_explicit(&r->rest, &rest, less, memory_order_relaxed,
+                                                    memory_order_relaxed));
+    return true;
+}
+
 static void work(struct team *t, uint32_t thread)
 {
-    for (;;) {
-        uint64_t task = atomic_fetch_add_explicit(&t->next_task, 1, memory_order_relaxed);
-        if (task >= t->tasks)
-            return;
-        t->fn(t->context, (uint32_t)task, thread);
+    uint32_t task;
+    for (uint32_t i = 0; i < t->running; i++) {
+        struct range *r = &t->ranges[(thread + i) % t->running];
+        while (take(r, i > 0, &task))
+            t->fn(t->context, task, thread);
     }
 }
 
@@ -200,8 +221,11 @@ void team_run(struct team *t, team_fn *fn, void *context, uint32_t tasks)
     }
     t->fn = fn;
     t->context = context;
-    t->tasks = tasks;
-    atomic_store_explicit(&t->next_task, 0, memory_order_relaxed);
+    t->running = threads;
+    for (uint64_t i = 0; i < threads; i++) {
+        const uint64_t first = tasks * i / threads, end = tasks * (i + 1) / threads;
+        atomic_store_explicit(&t->ranges[i].rest, end << 32 | first, memory_order_relaxed);
+    }
     t->region++;
     atomic_store(&t->gate, (uint64_t)t->region << 32 | GATE_OPEN | (uint64_t)threads << 16);
     wake_helpers(t, threads);
@@ -233,6 +257,8 @@ struct team *team_create(uint32_t max_threads, const _Atomic uint32_t *share)
     struct team *t = mem_new(1, sizeof(*t));
     t->share = share;
     t->helpers = mem_new(max_threads, sizeof(*t->helpers));
+    t->ranges = mem_try_aligned(max_threads * sizeof(*t->ranges), sizeof(*t->ranges));
+    CHECK(t->ranges != NULL);
     CHECK(pthread_mutex_init(&t->lock, NULL) == 0);
     CHECK(pthread_cond_init(&t->all_out, NULL) == 0);
     uint32_t started = 1;
@@ -262,6 +288,7 @@ void team_destroy(struct team *t)
     }
     pthread_cond_destroy(&t->all_out);
     pthread_mutex_destroy(&t->lock);
+    mem_free(t->ranges);
     mem_free(t->helpers);
     mem_free(t);
 }

@@ -1,10 +1,12 @@
 /* team.h — the threads that compute.
  *
  * A team is its caller plus helpers that it started. team_run gives out numbered tasks until none
- * is left and returns when all are done. How many threads may take part is read at every region
- * from one word that somebody else writes (the supervisor, through the control page), so a worker
- * gives cores back within one region. Helpers wait by spinning for a few microseconds only while
- * the team owns its full share; otherwise they sleep, and a surplus helper is not even woken.
+ * is left: to each thread a run of them in order, so that it finds in its cache what it asked for
+ * ahead, and of what a slow one leaves the rest. It returns when all are done. How many threads may
+ * take part is read at every region from one word that somebody else writes (the supervisor,
+ * through the control page), so a worker gives cores back within one region. Helpers wait by
+ * spinning for a few microseconds only while the team owns its full share; otherwise they sleep,
+ * and a surplus helper is not even woken.
  *
  * A task must not depend on which thread runs it: the thread number is for scratch memory only.
  * One region at a time, always from the same thread; tasks do not call team_run. */

@@ -55,6 +55,10 @@ struct weir_error {
     int32_t index;          /* of the input at fault, or -1 */
     char text[220];         /* one sentence naming the thing, the limit and the number */
 };
+#ifdef __cplusplus
+static_assert(sizeof(struct weir_error) == 256, "weir_error travels by value");
+#else
 _Static_assert(sizeof(struct weir_error) == 256, "weir_error travels by value");
+#endif
 
 #endif

@@ -1,47 +1,21 @@
 #include "cmd/machine_limits.h"
 
 #include "base/buffer.h"
-#include "base/file.h"
 #include "base/mem.h"
 #include "base/size.h"
 #include "base/str.h"
+#include "base/worker_path.h"
 
 #include <errno.h>
 #include <jansson.h>
 #include <spawn.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <uv.h>
-
-#ifndef WEIR_LIBEXECDIR
-#define WEIR_LIBEXECDIR "/usr/local/libexec/weir"
-#endif
 
 #define PROGRAM    "weir-worker"
-#define PATH_ROOM  4096
 #define OUTPUT_MAX (64 * KiB)
 
 extern char **environ; /* POSIX leaves the declaration to the program */
-
-/* Caller frees with mem_free. */
-static char *find_worker(void)
-{
-    char own[PATH_ROOM];
-    size_t room = sizeof(own);
-    const char *const named = getenv("WEIR_WORKER");
-    if (named != NULL && named[0] != '\0')
-        return file_join(named, PROGRAM);
-    if (uv_exepath(own, &room) == 0 && strrchr(own, '/') != NULL) {
-        *strrchr(own, '/') = '\0';
-        char *const beside = file_join(own, PROGRAM);
-        if (file_exists(beside))
-            return beside;
-        mem_free(beside);
-    }
-    return file_join(WEIR_LIBEXECDIR, PROGRAM);
-}
 
 /* Starts the program with its stdout into a pipe, whose reading end becomes *out_fd. */
 static enum weir_code start(char *path, uint32_t threads, pid_t *out_pid, int *out_fd,
@@ -116,7 +90,9 @@ enum weir_code machine_limits_measure(uint32_t threads, struct machine_limits *o
     struct buffer said;
     pid_t pid;
     int fd = -1, status = 0;
-    char *const path = find_worker();
+    char *const path = worker_path(NULL, PROGRAM, err);
+    if (path == NULL)
+        return err->code;
     enum weir_code code = start(path, threads, &pid, &fd, err);
     if (code == WEIR_OK) {
         buffer_init(&said, OUTPUT_MAX);

@@ -49,7 +49,4 @@ enum weir_code world_wait(struct weir *w, int timeout_ms, struct weir_error *err
 void world_arm(struct weir *w, int64_t next_ms);
 void world_kill_all(struct weir *w);
 
-/* worker_path.c: where the program is; the caller frees. NULL names the places looked at in err. */
-char *worker_path(const char *folder, const char *file, struct weir_error *err);
-
 #endif

@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/worker_path.h"
 #include "lib/machine.h"
 #include "lib/pool.h"
 

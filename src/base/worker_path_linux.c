@@ -1,17 +1,20 @@
 #define _GNU_SOURCE
+#include "base/worker_path.h"
+
+#include "base/check.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/mem.h"
-#include "lib/pool.h"
 
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#ifndef WEIR_LIBEXECDIR
-#define WEIR_LIBEXECDIR "/usr/local/libexec/weir"
-#endif
+/* libexecdir, as cmake/install.cmake says it: first as it lies from the folder of the program, so
+ * that a whole tree may be moved; then where this build would be installed; then where the package
+ * is, for a host that was linked with another copy of the library. */
+static const char *const libexec_folders[] = { WEIR_LIBEXECDIR, "/usr/libexec/weir" };
 
 static char *program_in(const char *folder, const char *file)
 {
@@ -20,6 +23,19 @@ static char *program_in(const char *folder, const char *file)
         return path;
     mem_free(path);
     return NULL;
+}
+
+static char *program_in_libexec(const char *own, const char *file)
+{
+    char *path = NULL;
+    if (own != NULL) {
+        char *const folder = file_join(own, WEIR_LIBEXECDIR_FROM_BIN);
+        path = program_in(folder, file);
+        mem_free(folder);
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(libexec_folders) && path == NULL; i++)
+        path = program_in(libexec_folders[i], file);
+    return path;
 }
 
 static bool own_folder(char out[PATH_MAX])
@@ -35,8 +51,6 @@ static bool own_folder(char out[PATH_MAX])
     return true;
 }
 
-/* The folder that was named, else $WEIR_WORKER, else beside the executable, else libexecdir. A
- * folder that was named is the only place: a worker of some other build would be no help. */
 char *worker_path(const char *folder, const char *file, struct weir_error *err)
 {
     char beside[PATH_MAX];
@@ -51,7 +65,7 @@ char *worker_path(const char *folder, const char *file, struct weir_error *err)
     bool have_own = own_folder(beside);
     char *path = have_own ? program_in(beside, file) : NULL;
     if (path == NULL)
-        path = program_in(WEIR_LIBEXECDIR, file);
+        path = program_in_libexec(have_own ? beside : NULL, file);
     if (path == NULL)
         weir_fail(err, WEIR_LOAD_FAILED,
                   "there is no program '%s' in '%.80s' or '%s'; $WEIR_WORKER "

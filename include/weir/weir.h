@@ -93,6 +93,13 @@ enum weir_truncate {
     WEIR_TRUNCATE_REFUSE
 };
 
+/* Whether vectors are scaled to length 1. */
+enum weir_normalize {
+    WEIR_NORMALIZE_AS_MODEL, /* as the model's own modules do; and what was cut, always */
+    WEIR_NORMALIZE_YES,
+    WEIR_NORMALIZE_NO /* texts only: without the Normalize that ends a model's modules */
+};
+
 /* WEIR_EMBED: 0 to 65536 inputs to as many vectors, in order: texts or ids for text_embedding,
  * images (the encoded files) for image_embedding. */
 struct weir_embed {
@@ -100,7 +107,10 @@ struct weir_embed {
     const struct weir_input *inputs;
     size_t count;
     enum weir_truncate truncate;
-    uint32_t dimensions; /* 0: all; else cut to so many and normalised again */
+    bool
+        truncate_front; /* an input that is cut loses its beginning, with the prompt, not its end */
+    enum weir_normalize normalize;
+    uint32_t dimensions; /* 0: all; else cut to so many */
     /* A prompt of the model, put before each text; its name is at most 256 bytes. NULL: the model's
      * default one, if it has one. Ids stand as they are. */
     const char *prompt_name;
@@ -271,8 +281,8 @@ WEIR_API enum weir_code weir_step(struct weir *w, int timeout_ms, struct weir_er
  *   {"op":"request","id":I}         {"model","state","position","predicted_wait_ms","age_ms"}
  *   {"op":"metrics"}                {"metrics":[{"name","type","help","samples":[…]}]}
  *   {"op":"models", optional "name"}   {"models":[{"name","aliases","capabilities","problem",
- *                                   "inspected","architecture","tokens_max","dim","weights",
- *                                   "precision","packed","flops_per_token"}]}
+ *                                   "inspected","truncate","architecture","tokens_max","dim",
+ *                                   "weights","precision","packed","flops_per_token"}]}
  *   {"op":"inspection"}             {"models":N,"inspected":N,"first":one that is not, or null}
  *   {"op":"drain","limit_ms":N}     refuse new requests, finish what runs, then every worker leaves
  *   {"op":"drained"}                {"drained":bool}: no request and no process is left

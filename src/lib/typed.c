@@ -19,11 +19,17 @@
 
 /* ---- embed ---- */
 
+_Static_assert((int)WEIR_NORMALIZE_YES == (int)WIRE_NORMALIZE_YES &&
+                   (int)WEIR_NORMALIZE_NO == (int)WIRE_NORMALIZE_NO,
+               "the wire says it by the same numbers");
+
 static enum weir_code write_embed_texts(const void *input, struct arena *arena, struct buffer *out,
                                         struct weir_error *err)
 {
     const struct weir_embed *e = input;
     struct text_embedding_request w = { .truncate = e->truncate == WEIR_TRUNCATE_CUT,
+                                        .truncate_front = e->truncate_front,
+                                        .normalize = (enum text_embedding_normalize)e->normalize,
                                         .dimensions = e->dimensions,
                                         .prompt_name =
                                             str_of(e->prompt_name != NULL ? e->prompt_name : ""),
@@ -31,6 +37,9 @@ static enum weir_code write_embed_texts(const void *input, struct arena *arena, 
     if ((unsigned)e->truncate > WEIR_TRUNCATE_REFUSE)
         return weir_fail(err, WEIR_INVALID, "truncate is %u, it may be one of enum weir_truncate",
                          (unsigned)e->truncate);
+    if ((unsigned)e->normalize > WEIR_NORMALIZE_NO)
+        return weir_fail(err, WEIR_INVALID, "normalize is %u, it may be one of enum weir_normalize",
+                         (unsigned)e->normalize);
     if (w.prompt_name.len > WIRE_PROMPT_NAME_MAX)
         return weir_fail(err, WEIR_INVALID, "prompt_name has %zu bytes, the limit is %d",
                          w.prompt_name.len, WIRE_PROMPT_NAME_MAX);
@@ -48,6 +57,8 @@ static enum weir_code write_embed_images(const void *input, struct arena *arena,
     struct image_embedding_request w = { .dimensions = e->dimensions, .count = e->count };
     if (e->prompt_name != NULL)
         return weir_fail(err, WEIR_INVALID, "prompt_name is for texts, not for images");
+    if (e->normalize != WEIR_NORMALIZE_AS_MODEL)
+        return weir_fail(err, WEIR_INVALID, "normalize is for texts, not for images");
     const enum weir_code code =
         input_take_list(e->inputs, e->count, 1u << WIRE_IMAGE, arena, &w.inputs, err);
     if (code == WEIR_OK)

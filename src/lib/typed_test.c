@@ -121,6 +121,9 @@ static void kinds_have_their_places(void **state)
     e.truncate = (enum weir_truncate)(WEIR_TRUNCATE_REFUSE + 1);
     refused(WEIR_EMBED, WEIR_TEXT_EMBEDDING, &e, "truncate is 3");
     e.truncate = WEIR_TRUNCATE_REFUSE;
+    e.normalize = (enum weir_normalize)(WEIR_NORMALIZE_NO + 1);
+    refused(WEIR_EMBED, WEIR_TEXT_EMBEDDING, &e, "normalize is 3");
+    e.normalize = WEIR_NORMALIZE_AS_MODEL;
     e.inputs = NULL;
     refused(WEIR_EMBED, WEIR_TEXT_EMBEDDING, &e, "no pointer");
     e.count = 65537;

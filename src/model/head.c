@@ -199,7 +199,8 @@ struct rows {
     const struct sequence *sequences;
     bool tanh;
     size_t normalizes;
-    float *out; /* [rows][width] */
+    bool is_end; /* no module follows */
+    float *out;  /* [rows][width] */
     size_t width;
 };
 
@@ -217,7 +218,8 @@ static void row_task(void *context, uint32_t task, uint32_t thread)
     }
     for (size_t i = 0; r->tanh && i < r->width; i++)
         row[i] = tanhf(row[i]);
-    for (size_t i = 0; i < r->normalizes; i++) {
+    const bool keeps_length = r->is_end && r->sequences[task].keeps_length;
+    for (size_t i = 0; i < r->normalizes && !keeps_length; i++) {
         float length = sqrtf(k->dot(row, row, r->width));
         k->scale(row, 1 / fmaxf(length, LENGTH_LEAST), r->width);
     }
@@ -258,6 +260,7 @@ static void run_rows(struct head *h, const float *states, const struct sequence 
         rows.normalizes = 0;
         for (; i < m->count && m->list[i].kind == MODULE_NORMALIZE; i++)
             rows.normalizes++;
+        rows.is_end = i == m->count;
         if (rows.states || rows.tanh || rows.normalizes > 0)
             team_run(h->team, row_task, &rows, (uint32_t)count);
         if (i == m->count)

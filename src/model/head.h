@@ -1,5 +1,7 @@
 /* head.h — from the states of tokens to one vector a sequence: pooling, Dense, Normalize.
  *
+ * A sequence that keeps its length goes without the Normalize modules that stand last.
+ *
  * Pooling adds the tokens of a sequence in their order and Dense is a packed product (always F32:
  * it is small), so that a vector's bits depend on its sequence and the kernels alone. The packed
  * products lie in one block that somebody else owns, as those of encoder_weights.h. All memory is

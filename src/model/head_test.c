@@ -129,6 +129,31 @@ static void test_zeros_stay_zeros(void **state)
     head_destroy(h);
 }
 
+/* Of sequences side by side each goes through the last Normalize or not, as it says. */
+static void test_some_keep_their_length(void **state)
+{
+    static float scaled[SEQUENCES * HIDDEN], out[SEQUENCES * HIDDEN], raw[SEQUENCES * HIDDEN];
+    struct modules m = {
+        .poolings = { POOLING_MEAN }, .pooling_count = 1, .dim = HIDDEN, .dim_most = HIDDEN
+    };
+    struct head *h;
+    (void)state;
+    assert_int_equal(head_create(&m, HIDDEN, NULL, &kernels, team, &h, NULL), WEIR_OK);
+    head_run(h, states, sequences, SEQUENCES, raw);
+    m.list[m.count++] = (struct module){ .kind = MODULE_NORMALIZE, .columns = HIDDEN };
+    head_run(h, states, sequences, SEQUENCES, scaled);
+    for (size_t i = 0; i < SEQUENCES; i++)
+        sequences[i].keeps_length = i % 3 == 1;
+    head_run(h, states, sequences, SEQUENCES, out);
+    for (size_t i = 0; i < SEQUENCES; i++) {
+        const float *expected = sequences[i].keeps_length ? raw : scaled;
+        assert_memory_equal(out + i * HIDDEN, expected + i * HIDDEN, HIDDEN * sizeof(*out));
+        sequences[i].keeps_length = false;
+    }
+    assert_memory_not_equal(raw, scaled, sizeof(raw));
+    head_destroy(h);
+}
+
 /* A folder with one Dense of 3 columns, its tensors as the rows say. */
 static void write_dense(const struct test_folder *t, const char *header, size_t floats)
 {
@@ -206,6 +231,7 @@ int main(void)
         cmocka_unit_test(test_every_way_of_pooling),
         cmocka_unit_test(test_a_number_that_is_none_stays),
         cmocka_unit_test(test_zeros_stay_zeros),
+        cmocka_unit_test(test_some_keep_their_length),
         cmocka_unit_test(test_tensors_of_dense_are_checked),
     };
     return cmocka_run_group_tests(tests, make_states, end_team);

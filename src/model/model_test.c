@@ -200,10 +200,10 @@ static void test_embedding_and_its_refusals(void **state)
         enum weir_code code;
         const char *named;
     } wrong[] = {
-        {{ ids, 0, 0 },      WEIR_INVALID,        "no tokens"                 },
-        { { ids, 49, 0 },    WEIR_CONTEXT_LENGTH, "49 tokens, the limit is 48"},
-        { { strange, 2, 0 }, WEIR_INVALID,        "-1"                        },
-        { { ids, 3, 3 },     WEIR_INVALID,        "all are its prompt's"      },
+        {{ ids, 0, 0, false },      WEIR_INVALID,        "no tokens"                 },
+        { { ids, 49, 0, false },    WEIR_CONTEXT_LENGTH, "49 tokens, the limit is 48"},
+        { { strange, 2, 0, false }, WEIR_INVALID,        "-1"                        },
+        { { ids, 3, 3, false },     WEIR_INVALID,        "all are its prompt's"      },
     };
     for (size_t i = 0; i < ARRAY_COUNT(wrong); i++) {
         const struct sequence pair[] = { good[0], wrong[i].sequence };
@@ -307,7 +307,7 @@ static void check_line(struct encoder *e, const char *line, size_t number)
     CHECK(json_array_size(want) == REAL_DIM);
     struct str s = { json_string_value(text), json_string_length(text) };
     assert_int_equal(tokenizer_encode(encoder_tokenizer(e), s, true, &tokens, NULL), WEIR_OK);
-    tokenizer_truncate(encoder_tokenizer(e), &tokens, 0, REAL_TOKENS);
+    tokenizer_truncate(encoder_tokenizer(e), &tokens, 0, REAL_TOKENS, false);
     assert_int_equal(tokens.count, json_array_size(ids));
     for (size_t i = 0; i < tokens.count; i++)
         assert_int_equal(tokens.ids[i], json_integer_value(json_array_get(ids, i)));

@@ -26,7 +26,8 @@ struct transformer;
 struct sequence {
     const int32_t *ids;
     size_t count;
-    size_t skip; /* leading tokens that pooling leaves out */
+    size_t skip;       /* leading tokens that pooling leaves out */
+    bool keeps_length; /* its vector is not scaled to length 1 at the end */
 };
 
 /* What the forward pass holds besides the weights; exact. */

@@ -263,7 +263,10 @@ void exchange_fail(struct exchange *x, const struct weir_error *err, const char 
         return;
     }
     buffer_init(&body, 16 * 1024);
-    http_reply_error(&body, err, param);
+    if (x->write_error)
+        x->write_error(x, &body, err, param);
+    else
+        http_reply_error(&body, err, param);
     http_reply_retry(&x->fields, err);
     exchange_reply_json(x, status, &body);
 }

@@ -44,13 +44,18 @@ struct exchange_usage {
     uint64_t input_tokens, output_tokens;
 };
 
+/* Writes the body of an error as the routes of one API do. */
+typedef void exchange_write_error(const struct exchange *x, struct buffer *out,
+                                  const struct weir_error *err, const char *param);
+
 struct exchange {
     struct server *server;
     struct connection *connection;      /* NULL once answered or abandoned */
     const struct http_request *request; /* borrowed while there is a connection */
     const struct route *route; /* NULL before admission, and for a request that was malformed */
-    struct str rest;           /* of the path, behind a route that ends in '/'; decoded */
-    struct arena arena;        /* dies with the exchange */
+    exchange_write_error *write_error; /* NULL: as OpenAI's */
+    struct str rest;                   /* of the path, behind a route that ends in '/'; decoded */
+    struct arena arena;                /* dies with the exchange */
     struct buffer body;
     struct json_value *json; /* of the body, once read by json_body */
     void *state;             /* the route's own */

@@ -1,3 +1,5 @@
+#include "server/health.h"
+
 #include "base/error.h"
 #include "base/jsonw.h"
 #include "base/size.h"
@@ -37,30 +39,33 @@ static int64_t number_of(const struct json_value *answer, const char *key)
     return json_read_kind(v) == JSON_IS_INTEGER ? json_read_integer(v) : 0;
 }
 
-void health_ready_begin(struct exchange *x)
+enum weir_code health_check(const struct server *s, struct weir_error *err)
 {
     struct str answer;
-    struct weir_error err;
-    if (x->server->is_draining) {
-        reply(x, 503, "draining", "the server is shutting down");
-        return;
-    }
-    struct json_value *tree = NULL;
-    if (order_plain(x->server->pool, "inspection", &answer, &err) != WEIR_OK ||
-        (tree = json_read_parse(answer, &err)) == NULL) {
-        exchange_fail(x, &err, NULL);
-        return;
-    }
+    struct json_value *tree;
+    if (s->is_draining)
+        return weir_fail(err, WEIR_SHUTTING_DOWN, "the server is shutting down");
+    if (order_plain(s->pool, "inspection", &answer, err) != WEIR_OK ||
+        (tree = json_read_parse(answer, err)) == NULL)
+        return err->code;
     const int64_t waiting = number_of(tree, "models") - number_of(tree, "inspected");
     const struct json_value *first = json_read_field(tree, "first");
     if (waiting > 0)
-        weir_fail(&err, WEIR_UNAVAILABLE,
+        weir_fail(err, WEIR_UNAVAILABLE,
                   "%" PRId64 " of %" PRId64 " models are not inspected yet, first '%.80s'", waiting,
                   number_of(tree, "models"),
                   json_read_kind(first) == JSON_IS_TEXT ? json_read_text(first).data : "");
     json_read_free(tree);
-    if (waiting > 0)
-        reply(x, 503, "starting", err.text);
-    else
-        reply(x, 200, "ok", NULL);
+    return waiting > 0 ? WEIR_UNAVAILABLE : WEIR_OK;
+}
+
+void health_ready_begin(struct exchange *x)
+{
+    struct weir_error err;
+    switch (health_check(x->server, &err)) {
+    case WEIR_OK: reply(x, 200, "ok", NULL); break;
+    case WEIR_SHUTTING_DOWN: reply(x, 503, "draining", err.text); break;
+    case WEIR_UNAVAILABLE: reply(x, 503, "starting", err.text); break;
+    default: exchange_fail(x, &err, NULL); break;
+    }
 }

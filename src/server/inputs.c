@@ -60,12 +60,15 @@ static bool read_ids(struct json_fields *f, const char *name, const char *label,
     return true;
 }
 
-/* An element of an array: all of them must be of the kind of the first. */
-static bool read_item(struct source *s, const struct json_value *v, enum json_kind kind,
+/* An element of an array; where they are not mixed all must be of the kind of the first. */
+static bool read_item(struct source *s, const struct json_value *v, enum json_kind first,
                       size_t index, struct weir_input *out)
 {
     const char *name = s->rules->name;
-    if (json_read_kind(v) != kind) {
+    const enum json_kind kind = json_read_kind(v);
+    const bool may_differ =
+        s->rules->takes_mixed && (kind == JSON_IS_TEXT || kind == JSON_IS_ARRAY);
+    if (kind != first && !may_differ) {
         json_fields_fail(s->fields, name, "'%s[%zu]' is %s, but the first is of another kind", name,
                          index, json_read_kind_name(v));
     } else if (kind == JSON_IS_TEXT) {

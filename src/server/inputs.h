@@ -16,6 +16,7 @@ struct inputs_rules {
     int64_t count_max; /* the limit `inputs` */
     bool takes_ids;    /* also [int] and [[int]] */
     bool takes_empty;  /* also "" */
+    bool takes_mixed;  /* texts beside arrays of ids */
 };
 
 /* Reads string | [string], and | [int] | [[int]] when ids are taken. Texts are borrowed from the

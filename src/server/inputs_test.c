@@ -60,6 +60,36 @@ static void every_form_is_read(void **state)
     }
 }
 
+/* An array of texts and of arrays of ids, in any order, and of nothing else. */
+static void texts_and_ids_may_be_mixed(void **state)
+{
+    static const struct inputs_rules rules = {
+        .name = "inputs", .count_max = 4, .takes_ids = true, .takes_mixed = true
+    };
+    static const char *const wrong[] = { "{\"inputs\":[\"a\",1]}", "{\"inputs\":[[1],{}]}",
+                                         "{\"inputs\":[1,\"a\"]}", "{\"inputs\":[[1],\"\"]}" };
+    const char *good = "{\"inputs\":[[7],\"a\",[8,9],\"b\"]}";
+    (void)state;
+    for (size_t i = 0; i <= ARRAY_COUNT(wrong); i++) {
+        struct arena arena;
+        struct weir_error err;
+        size_t count = 0;
+        arena_init(&arena, 64 * 1024);
+        struct json_value *tree = json_read_parse(str_of(i == 0 ? good : wrong[i - 1]), &err);
+        struct json_fields f = json_fields_of(tree);
+        const struct weir_input *inputs = inputs_read(&f, &rules, &arena, &count);
+        assert_int_equal(inputs != NULL, i == 0);
+        assert_int_equal(json_fields_ok(&f), i == 0);
+        if (i == 0) {
+            assert_int_equal(count, 4);
+            assert_true(inputs[0].kind == WEIR_INPUT_IDS && inputs[1].kind == WEIR_INPUT_TEXT);
+            assert_true(inputs[2].bytes == 8 && inputs[3].bytes == 1);
+        }
+        json_read_free(tree);
+        arena_finish(&arena);
+    }
+}
+
 struct wrong {
     const char *body;
     const char *part; /* of the message */
@@ -155,6 +185,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_form_is_read),
+        cmocka_unit_test(texts_and_ids_may_be_mixed),
         cmocka_unit_test(every_mistake_is_named),
         cmocka_unit_test(json_is_read_strictly),
         cmocka_unit_test(values_are_counted_before_they_are_made),

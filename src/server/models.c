@@ -41,6 +41,11 @@ static const struct json_value *array_or_null(const struct json_value *v)
     return json_read_kind(v) == JSON_IS_ARRAY ? v : NULL;
 }
 
+static bool is_true(const struct json_value *v)
+{
+    return json_read_kind(v) == JSON_IS_BOOL && json_read_bool(v);
+}
+
 static bool holds(const struct json_value *names, const char *wanted)
 {
     size_t count = names ? json_read_count(names) : 0;
@@ -55,12 +60,16 @@ static bool holds(const struct json_value *names, const char *wanted)
 struct model models_at(const struct models *m, size_t index)
 {
     const struct json_value *row = json_read_item(m->list, index);
-    const struct json_value *inspected = json_read_field(row, "inspected");
+    const struct json_value *tokens_max = json_read_field(row, "tokens_max");
     const char *name = text_of(json_read_field(row, "name"));
     return (struct model){
         .name = name ? name : "",
         .problem = text_of(json_read_field(row, "problem")),
-        .is_inspected = json_read_kind(inspected) == JSON_IS_BOOL && json_read_bool(inspected),
+        .is_inspected = is_true(json_read_field(row, "inspected")),
+        .truncates = is_true(json_read_field(row, "truncate")),
+        .tokens_max =
+            json_read_kind(tokens_max) == JSON_IS_INTEGER ? json_read_integer(tokens_max) : 0,
+        .precision = text_of(json_read_field(row, "precision")),
         .capabilities = array_or_null(json_read_field(row, "capabilities")),
         .aliases = array_or_null(json_read_field(row, "aliases")),
     };

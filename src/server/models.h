@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct json_value;
 struct weir;
@@ -23,6 +24,9 @@ struct model {
     const char *name;
     const char *problem; /* NULL: none */
     bool is_inspected;
+    bool truncates; /* what is too long, unless a request says otherwise */
+    int64_t tokens_max;
+    const char *precision;                 /* "f32" */
     const struct json_value *capabilities; /* an array of names, or NULL */
     const struct json_value *aliases;      /* likewise */
 };

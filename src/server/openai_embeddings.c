@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/jsonw.h"
 #include "base/size.h"
+#include "server/embed_fields.h"
 #include "server/exchange.h"
 #include "server/images.h"
 #include "server/inputs.h"
@@ -112,26 +113,6 @@ static bool read_encoding(struct json_fields *f)
     return is_base64;
 }
 
-static enum weir_truncate read_truncate(struct json_fields *f)
-{
-    bool cuts = json_fields_bool(f, "truncate", false);
-    if (cuts != json_fields_bool(f, "truncate", true))
-        return WEIR_TRUNCATE_AS_MODEL; /* the field is absent */
-    return cuts ? WEIR_TRUNCATE_CUT : WEIR_TRUNCATE_REFUSE;
-}
-
-/* As a C string of the exchange; NULL when there is none. */
-static const char *read_prompt_name(struct exchange *x, struct json_fields *f)
-{
-    struct str name = json_fields_text(f, "prompt_name", STR(""));
-    if (name.len == 0)
-        return NULL;
-    const char *text = arena_str(&x->arena, name).data;
-    if (text == NULL || strlen(text) != name.len)
-        json_fields_fail(f, "prompt_name", "'prompt_name' is no name of a prompt");
-    return text;
-}
-
 /* Images are objects, and in a request that says so also texts. */
 static bool holds_images(struct json_fields *f)
 {
@@ -206,9 +187,7 @@ static void on_json(struct exchange *x)
     bool has_images = holds_images(&f);
     e->embed.inputs = has_images ? read_images(x, &f, &e->embed.count)
                                  : inputs_read(&f, &rules, &x->arena, &e->embed.count);
-    e->embed.truncate = read_truncate(&f);
-    e->embed.dimensions = (uint32_t)json_fields_integer(&f, "dimensions", 1, UINT32_MAX, 0);
-    e->embed.prompt_name = read_prompt_name(x, &f);
+    embed_fields_read(&f, &x->arena, &e->embed);
     e->is_base64 = read_encoding(&f);
     e->request.capability = has_images ? WEIR_IMAGE_EMBEDDING : WEIR_TEXT_EMBEDDING;
     e->request.operation = WEIR_EMBED;

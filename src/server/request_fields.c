@@ -80,12 +80,18 @@ int64_t request_fields_keep_alive(struct json_fields *f)
     return 0;
 }
 
-void request_fields_read(const struct exchange *x, struct json_fields *f,
-                         struct weir_request *request)
+void request_fields_handling(const struct exchange *x, struct json_fields *f,
+                             struct weir_request *request)
 {
-    request->model = json_fields_model(f);
     request->deadline_ms = exchange_deadline(x, f);
     request->keep_alive_ms = request_fields_keep_alive(f);
     request->priority = request_fields_priority(f, exchange_header(x, STR("x-weir-priority")));
     json_fields_text(f, "user", STR("")); /* of the right type, and of no meaning here */
+}
+
+void request_fields_read(const struct exchange *x, struct json_fields *f,
+                         struct weir_request *request)
+{
+    request->model = json_fields_model(f);
+    request_fields_handling(x, f, request);
 }

@@ -18,6 +18,9 @@ struct exchange;
 /* Fills model, deadline_ms, keep_alive_ms and priority. What is wrong is in `f`. */
 void request_fields_read(const struct exchange *x, struct json_fields *f,
                          struct weir_request *request);
+/* All of them but the model. */
+void request_fields_handling(const struct exchange *x, struct json_fields *f,
+                             struct weir_request *request);
 
 /* As in weir_request: ms, WEIR_KEEP_ALIVE_FOREVER or _NONE; 0 when there is no such field. */
 int64_t request_fields_keep_alive(struct json_fields *f);

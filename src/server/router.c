@@ -5,6 +5,7 @@
 #include "server/http_head.h"
 #include "server/percent.h"
 #include "server/routes.h"
+#include "server/tei.h"
 
 #include <string.h>
 
@@ -29,6 +30,19 @@ static const struct route routes[] = {
     { "GET",    "/metrics",               weir_metrics_begin        },
     { "POST",   "/v1/chat/completions",   openai_chat_begin         },
     { "POST",   "/v1/images/generations", openai_images_begin       },
+    { "POST",   "/embed",                 tei_embed_begin           },
+    { "GET",    "/info",                  tei_info_begin            },
+    { "GET",    "/health",                tei_health_begin          },
+};
+
+/* The paths whose errors are not written as OpenAI's. */
+static const struct {
+    const char *path;
+    exchange_write_error *write;
+} error_writers[] = {
+    {"/embed",   tei_error_write},
+    { "/info",   tei_error_write},
+    { "/health", tei_error_write},
 };
 
 /* What a browser may send: what the official clients send, and our own. */
@@ -51,6 +65,14 @@ static bool has_method(const struct route *r, struct str method)
 {
     bool is_head_for_get = str_eq(method, STR("HEAD")) && strcmp(r->method, "GET") == 0;
     return is_head_for_get || str_eq(method, str_of(r->method));
+}
+
+static exchange_write_error *error_writer(struct str path)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(error_writers); i++)
+        if (str_eq(path, str_of(error_writers[i].path)))
+            return error_writers[i].write;
+    return NULL;
 }
 
 size_t router_count(void)
@@ -124,6 +146,7 @@ bool router_admit(struct exchange *x)
     struct weir_error err;
     struct buffer allow;
     buffer_init(&allow, 256);
+    x->write_error = error_writer(r->path);
     router_allow(r->path, &allow);
     if (str_eq(r->path, STR("*")))
         buffer_text(&allow, "GET, HEAD, POST, OPTIONS");

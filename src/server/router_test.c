@@ -53,6 +53,11 @@ static const struct row rows[] = {
     { "DELETE", "/weir/v1/requests/a-1",  WEIR_OK,           "/weir/v1/requests/",  "a-1"        },
     { "DELETE", "/weir/v1/requests",      WEIR_METHOD,       NULL,                  NULL         },
     { "GET",    "/metrics",               WEIR_OK,           "/metrics",            ""           },
+    { "POST",   "/embed",                 WEIR_OK,           "/embed",              ""           },
+    { "GET",    "/embed",                 WEIR_METHOD,       NULL,                  NULL         },
+    { "GET",    "/info",                  WEIR_OK,           "/info",               ""           },
+    { "HEAD",   "/health",                WEIR_OK,           "/health",             ""           },
+    { "GET",    "/health/",               WEIR_NO_SUCH_PATH, NULL,                  NULL         },
 };
 
 static void routes_are_found(void **state)

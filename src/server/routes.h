@@ -25,5 +25,8 @@ void weir_requests_begin(struct exchange *x);
 void weir_requests_one_begin(struct exchange *x);    /* x->rest is the x-request-id */
 void weir_requests_cancel_begin(struct exchange *x); /* likewise */
 void weir_metrics_begin(struct exchange *x);
+void tei_embed_begin(struct exchange *x);
+void tei_info_begin(struct exchange *x);
+void tei_health_begin(struct exchange *x);
 
 #endif

@@ -119,6 +119,7 @@ static void write_entry(struct jsonw *out, const struct model *m)
     write_capabilities(out, m);
     write_problem(out, m);
     jsonw_key(out, "inspected"), jsonw_bool(out, m->inspection != INSPECTION_PENDING);
+    jsonw_key(out, "truncate"), jsonw_bool(out, m->settings.truncate);
     jsonw_key(out, "architecture"), jsonw_text(out, m->plan.architecture);
     jsonw_key(out, "tokens_max"), jsonw_u64(out, m->plan.tokens_max);
     jsonw_key(out, "dim"), jsonw_u64(out, m->plan.dim);

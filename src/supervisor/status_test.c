@@ -155,21 +155,20 @@ static void a_model_is_listed_with_what_was_found(void **state)
     const struct model_settings failing = {
         .name = "bad", .path = "bad", .max_workers = 1, .idle_ms = SECOND, .priority = 2
     };
-    assert_text(
-        t, all_models,
-        "{" NAMED
-        "[],'problem':null,'inspected':false,'architecture':'','tokens_max':0,'dim':0," UNPACKED
-        "}]}");
+    assert_text(t, all_models,
+                "{" NAMED "[],'problem':null,'inspected':false,'truncate':false,'architecture':'',"
+                "'tokens_max':0,'dim':0," UNPACKED "}]}");
     t->world.models[1].name = "bad";
     t->world.models[1].kills_inspector = true;
     assert_int_equal(supervisor_register(t->supervisor, &failing, NULL), WEIR_OK);
     test_run_until(t, SECOND);
     assert_text(t, all_models,
-                "{" NAMED CAPABILITIES ",'problem':null,'inspected':true,'architecture':'fake',"
+                "{" NAMED CAPABILITIES
+                ",'problem':null,'inspected':true,'truncate':false,'architecture':'fake',"
                 "'tokens_max':500,'dim':32,'weights':100,'precision':'f32','packed':0,"
                 "'flops_per_token':0},{'name':'bad','aliases':[],'capabilities':[],"
                 "'problem':''bad' could not be inspected: exit status 0','inspected':true,"
-                "'architecture':'','tokens_max':0,'dim':0," UNPACKED "}]}");
+                "'truncate':false,'architecture':'','tokens_max':0,'dim':0," UNPACKED "}]}");
     assert_text(t, inspection, "{'models':2,'inspected':2,'first':null}");
     test_submit(t, "m", "r", 0); /* it serves its last request, but is not to be had any more */
     assert_int_equal(supervisor_unregister(t->supervisor, "m", NULL), WEIR_OK);
@@ -177,11 +176,11 @@ static void a_model_is_listed_with_what_was_found(void **state)
     assert_text(t, all_models,
                 "{'models':[{'name':'bad','aliases':[],'capabilities':[],"
                 "'problem':''bad' could not be inspected: exit status 0','inspected':true,"
-                "'architecture':'','tokens_max':0,'dim':0," UNPACKED "}]}");
+                "'truncate':false,'architecture':'','tokens_max':0,'dim':0," UNPACKED "}]}");
     assert_text(t, model_bad,
                 "{'models':[{'name':'bad','aliases':[],'capabilities':[],"
                 "'problem':''bad' could not be inspected: exit status 0','inspected':true,"
-                "'architecture':'','tokens_max':0,'dim':0," UNPACKED "}]}");
+                "'truncate':false,'architecture':'','tokens_max':0,'dim':0," UNPACKED "}]}");
     assert_text(t, model_that_is_none, "{'models':[]}");
     test_close(t);
 }

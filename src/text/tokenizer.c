@@ -242,16 +242,17 @@ enum weir_code tokenizer_encode(const struct tokenizer *t, struct str text, bool
                      text.len);
 }
 
-bool tokenizer_truncate(const struct tokenizer *t, struct tokens *tokens, size_t start, size_t max)
+bool tokenizer_truncate(const struct tokenizer *t, struct tokens *tokens, size_t start, size_t max,
+                        bool front)
 {
     const struct postprocessor *p = &t->postprocessor;
     size_t count = tokens->count - start;
     if (count <= max)
         return false;
     if (max >= p->prefix_count + p->suffix_count) {
-        size_t suffix = max - p->suffix_count;
-        memmove(tokens->ids + start + suffix, tokens->ids + tokens->count - p->suffix_count,
-                p->suffix_count * sizeof(*tokens->ids));
+        const size_t kept = front ? max - p->prefix_count : p->suffix_count; /* of the last ones */
+        memmove(tokens->ids + start + max - kept, tokens->ids + tokens->count - kept,
+                kept * sizeof(*tokens->ids));
     } else if (max > p->prefix_count) {
         memmove(tokens->ids + start + p->prefix_count,
                 tokens->ids + tokens->count - p->suffix_count,

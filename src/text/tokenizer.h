@@ -50,9 +50,10 @@ enum weir_code tokenizer_encode(const struct tokenizer *t, struct str text, bool
                                 struct tokens *out, struct weir_error *err);
 
 /* Shortens the ids from `start` on, one text encoded with its special tokens, to at most `max`, and
- * says whether it had to. The end of the text goes; the special tokens behind it stay. When not
- * even the special tokens fit, the first `max` of them are left. */
-bool tokenizer_truncate(const struct tokenizer *t, struct tokens *tokens, size_t start, size_t max);
+ * says whether it had to. The end of the text goes, or its `front`; the special tokens around it
+ * stay. When not even the special tokens fit, the first `max` of them are left. */
+bool tokenizer_truncate(const struct tokenizer *t, struct tokens *tokens, size_t start, size_t max,
+                        bool front);
 
 /* Appends the text of the ids to `out`, which stays as it was on failure. An id without a piece is
  * WEIR_INVALID. */

@@ -183,20 +183,40 @@ static void truncates_the_text_and_keeps_the_end(void **state)
     assert_int_equal(tokenizer_encode(*state, STR("x"), false, &tokens, NULL), WEIR_OK);
     assert_int_equal(tokenizer_encode(*state, STR("water weir water"), true, &tokens, NULL),
                      WEIR_OK);
-    assert_false(tokenizer_truncate(*state, &tokens, 1, 6));
-    assert_false(tokenizer_truncate(*state, &tokens, 1, 5));
+    assert_false(tokenizer_truncate(*state, &tokens, 1, 6, false));
+    assert_false(tokenizer_truncate(*state, &tokens, 1, 5, false));
     assert_int_equal(tokens.count, 1 + 5);
     assert_memory_equal(tokens.ids + 1, all, sizeof(all));
-    assert_true(tokenizer_truncate(*state, &tokens, 1, 4));
+    assert_true(tokenizer_truncate(*state, &tokens, 1, 4, false));
     assert_int_equal(tokens.count, 1 + 4);
     assert_memory_equal(tokens.ids + 1, four, sizeof(four));
-    assert_true(tokenizer_truncate(*state, &tokens, 1, 2));
+    assert_true(tokenizer_truncate(*state, &tokens, 1, 2, false));
     assert_int_equal(tokens.count, 1 + 2);
     assert_memory_equal(tokens.ids + 1, two, sizeof(two));
-    assert_true(tokenizer_truncate(*state, &tokens, 1, 1));
+    assert_true(tokenizer_truncate(*state, &tokens, 1, 1, false));
     assert_int_equal(tokens.ids[1], CLS);
-    assert_true(tokenizer_truncate(*state, &tokens, 1, 0));
+    assert_true(tokenizer_truncate(*state, &tokens, 1, 0, false));
     assert_int_equal(tokens.count, 1);
+    tokens_finish(&tokens);
+}
+
+static void truncates_the_front_of_the_text(void **state)
+{
+    static const int32_t four[] = { CLS, WEIR, WATER, SEP }, two[] = { CLS, SEP };
+    struct tokens tokens = { 0 };
+    assert_int_equal(tokenizer_encode(*state, STR("x"), false, &tokens, NULL), WEIR_OK);
+    assert_int_equal(tokenizer_encode(*state, STR("water weir water"), true, &tokens, NULL),
+                     WEIR_OK);
+    assert_false(tokenizer_truncate(*state, &tokens, 1, 5, true));
+    assert_true(tokenizer_truncate(*state, &tokens, 1, 4, true));
+    assert_int_equal(tokens.count, 1 + 4);
+    assert_memory_equal(tokens.ids + 1, four, sizeof(four));
+    assert_true(tokenizer_truncate(*state, &tokens, 1, 2, true));
+    assert_int_equal(tokens.count, 1 + 2);
+    assert_memory_equal(tokens.ids + 1, two, sizeof(two));
+    assert_true(tokenizer_truncate(*state, &tokens, 1, 1, true));
+    assert_int_equal(tokens.count, 1 + 1);
+    assert_int_equal(tokens.ids[1], CLS);
     tokens_finish(&tokens);
 }
 
@@ -528,6 +548,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(refuses_text_that_is_not_utf8, open_tiny, close_tiny),
         cmocka_unit_test_setup_teardown(truncates_the_text_and_keeps_the_end, open_tiny,
                                         close_tiny),
+        cmocka_unit_test_setup_teardown(truncates_the_front_of_the_text, open_tiny, close_tiny),
         cmocka_unit_test_setup_teardown(decodes_what_it_encoded, open_tiny, close_tiny),
         cmocka_unit_test_setup_teardown(refuses_to_decode_what_is_no_token, open_tiny, close_tiny),
         cmocka_unit_test(refuses_by_name_what_it_does_not_support),

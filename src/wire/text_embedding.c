@@ -11,6 +11,8 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && sizeof(float) == 4,
 void text_embedding_request_write(struct buffer *out, const struct text_embedding_request *r)
 {
     buffer_u8(out, r->truncate);
+    buffer_u8(out, r->truncate_front);
+    buffer_u8(out, (uint8_t)r->normalize);
     buffer_u32(out, r->dimensions);
     buffer_counted(out, r->prompt_name);
     inputs_write(out, r->inputs, r->count);
@@ -20,10 +22,15 @@ bool text_embedding_request_read(struct str payload, struct arena *arena,
                                  struct text_embedding_request *out, struct weir_error *err)
 {
     struct reader r = reader_of(payload.data, payload.len);
-    const uint8_t truncate = reader_u8(&r);
-    struct text_embedding_request read = { .truncate = truncate == 1 };
-    if (truncate > 1)
+    const uint8_t truncate = reader_u8(&r), front = reader_u8(&r), normalize = reader_u8(&r);
+    struct text_embedding_request read = { .truncate = truncate == 1,
+                                           .truncate_front = front == 1 };
+    if (truncate > 1 || front > 1)
         reader_fail(&r, "truncate out of range");
+    if (normalize >= WIRE_NORMALIZE_COUNT)
+        reader_fail(&r, "normalize out of range");
+    else
+        read.normalize = (enum text_embedding_normalize)normalize;
     read.dimensions = reader_u32(&r);
     read.prompt_name = reader_str(&r);
     if (read.prompt_name.len > WIRE_PROMPT_NAME_MAX)

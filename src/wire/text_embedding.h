@@ -11,8 +11,18 @@
 #define WIRE_INPUTS_MAX      65536 /* sanity of a list; the limit `inputs` is the server's */
 #define WIRE_PROMPT_NAME_MAX 256   /* bytes */
 
+/* As enum weir_normalize. */
+enum text_embedding_normalize {
+    WIRE_NORMALIZE_AS_MODEL,
+    WIRE_NORMALIZE_YES,
+    WIRE_NORMALIZE_NO,
+    WIRE_NORMALIZE_COUNT
+};
+
 struct text_embedding_request {
     bool truncate;
+    bool truncate_front; /* what is cut loses its beginning */
+    enum text_embedding_normalize normalize;
     uint32_t dimensions;    /* 0: all */
     struct str prompt_name; /* of a prompt of the model, before each text; empty: its default */
     const struct wire_input *inputs;

@@ -35,12 +35,15 @@ static void a_request_comes_back(void **state)
     arena_init(&arena, 100000);
     text_embedding_request_write(
         &b, &(struct text_embedding_request){ .truncate = true,
+                                              .truncate_front = true,
+                                              .normalize = WIRE_NORMALIZE_NO,
                                               .prompt_name = STR("query"),
                                               .dimensions = 256,
                                               .inputs = inputs,
                                               .count = sizeof(inputs) / sizeof(*inputs) });
     assert_true(read_request(buffer_view(&b), &r, &arena));
-    assert_true(r.truncate);
+    assert_true(r.truncate && r.truncate_front);
+    assert_int_equal(r.normalize, WIRE_NORMALIZE_NO);
     assert_int_equal(r.dimensions, 256);
     assert_true(str_eq(r.prompt_name, STR("query")));
     assert_int_equal(r.count, 3);
@@ -53,6 +56,14 @@ static void a_request_comes_back(void **state)
         assert_false(read_request((struct str){ (const char *)b.data, cut }, &r, &arena));
     buffer_u8(&b, 0);
     assert_false(read_request(buffer_view(&b), &r, &arena));
+    b.len--;
+    for (size_t i = 0; i < 3; i++) { /* truncate, its front, normalize */
+        const uint8_t was = b.data[i];
+        assert_true(read_request(buffer_view(&b), &r, &arena));
+        b.data[i] = 3;
+        assert_false(read_request(buffer_view(&b), &r, &arena));
+        b.data[i] = was;
+    }
     arena_finish(&arena);
     buffer_finish(&b);
 }

@@ -25,6 +25,7 @@ static enum weir_code count_prompt(struct embed_job *j, const struct tokenizer *
         while (bytes > 0 && lead + bare.count < whole.count &&
                memcmp(whole.ids + lead, bare.ids, bytes) != 0)
             lead++;
+        j->lead = (uint32_t)lead;
         j->skip = (uint32_t)(lead + bare.count);
     }
     tokens_finish(&whole);
@@ -58,6 +59,12 @@ static enum weir_code put_prompt(struct embed_job *j, struct str *text, struct w
     return WEIR_OK;
 }
 
+/* What is left of the prompt once `gone` tokens of prompt and text were cut from the front. */
+static uint32_t skip_after(const struct embed_job *j, size_t gone)
+{
+    return gone < j->skip - j->lead ? j->skip - (uint32_t)gone : j->lead;
+}
+
 static enum weir_code add_text(struct embed_job *j, const struct embed_limits *limits, size_t input,
                                struct weir_error *err)
 {
@@ -74,9 +81,12 @@ static enum weir_code add_text(struct embed_job *j, const struct embed_limits *l
     if (count <= limits->tokens_max)
         return WEIR_OK;
     /* A prompt that leaves no room for any of the text cannot be cut to fit. */
-    if (!j->request.truncate || j->skip >= limits->tokens_max)
+    const bool front = j->request.truncate_front;
+    if (!j->request.truncate || (front ? j->lead : j->skip) >= limits->tokens_max)
         return refuse_too_long(input, count, limits->tokens_max, err);
-    tokenizer_truncate(limits->tokenizer, &j->tokens, start, limits->tokens_max);
+    tokenizer_truncate(limits->tokenizer, &j->tokens, start, limits->tokens_max, front);
+    if (front) /* the prompt goes first */
+        j->skips[input] = skip_after(j, count - limits->tokens_max);
     j->truncated[j->truncated_count++] = (uint32_t)input;
     return WEIR_OK;
 }
@@ -86,17 +96,19 @@ static enum weir_code add_ids(struct embed_job *j, const struct embed_limits *li
                               struct weir_error *err)
 {
     const struct str data = j->request.inputs[input].data;
-    size_t count = data.len / sizeof(int32_t);
+    size_t count = data.len / sizeof(int32_t), from = 0;
     if (count > limits->tokens_max) {
         if (!j->request.truncate)
             return refuse_too_long(input, count, limits->tokens_max, err);
+        if (j->request.truncate_front)
+            from = count - limits->tokens_max;
         count = limits->tokens_max;
         j->truncated[j->truncated_count++] = (uint32_t)input;
     }
     if (!tokens_reserve(&j->tokens, count))
         return weir_fail(err, WEIR_NO_MEMORY, "no memory for %zu token ids", count);
     int32_t *ids = j->tokens.ids + j->tokens.count;
-    memcpy(ids, data.data, count * sizeof(*ids));
+    memcpy(ids, data.data + from * sizeof(*ids), count * sizeof(*ids));
     j->tokens.count += count;
     for (size_t i = 0; i < count; i++) {
         if (ids[i] >= 0 && (uint32_t)ids[i] < limits->vocab)
@@ -191,7 +203,7 @@ enum weir_code embed_job_answer(struct embed_job *j, struct control *c, struct w
 {
     CHECK(j->done == j->request.count);
     const uint32_t keep = j->request.dimensions > 0 ? j->request.dimensions : j->dim;
-    vectors_cut(j->vectors, j->done, j->dim, keep);
+    vectors_cut(j->vectors, j->done, j->dim, keep, j->request.normalize);
     struct buffer payload;
     buffer_init(&payload, WIRE_PAYLOAD_MAX);
     text_embedding_reply_write(

@@ -33,7 +33,8 @@ struct embed_job {
     size_t *starts;
     uint32_t *counts;
     uint32_t *skips; /* leading tokens of the input that pooling leaves out */
-    uint32_t skip;   /* the prompt's own, for each text */
+    uint32_t skip;   /* the prompt's own, for each text; `lead` of them are special tokens */
+    uint32_t lead;
     uint32_t *truncated;
     uint32_t truncated_count;
     uint32_t dim;   /* of the model */

@@ -87,9 +87,11 @@ static bool add_next(struct server *s, size_t owner)
     const size_t count = j->counts[j->next];
     if (s->rows > 0 && s->tokens + count > ENCODER_BATCH_TOKENS)
         return false;
-    s->sequences[s->rows] = (struct sequence){ .ids = j->tokens.ids + j->starts[j->next],
-                                               .count = count,
-                                               .skip = j->skips[j->next] };
+    s->sequences[s->rows] =
+        (struct sequence){ .ids = j->tokens.ids + j->starts[j->next],
+                           .count = count,
+                           .skip = j->skips[j->next],
+                           .keeps_length = j->request.normalize == WIRE_NORMALIZE_NO };
     s->owners[s->rows] = owner;
     s->inputs[s->rows] = j->next++;
     s->tokens += count;

@@ -8,6 +8,7 @@
 #include "wire/tokens.h"
 #include "worker/test_peer.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -278,6 +279,56 @@ static void overlong_inputs_are_refused_or_cut(void **state)
     buffer_finish(&text);
 }
 
+/* What is left is the end of the ids, and of a text its last words between the special tokens. */
+static void the_front_is_cut_where_that_is_asked_for(void **state)
+{
+    (void)state;
+    const size_t words = t.info.tokens_max + 10;
+    struct buffer text;
+    buffer_init(&text, 1 << 20);
+    for (size_t i = 0; i < words; i++)
+        buffer_text(&text, i < 12 ? "the " : "model ");
+    const struct tokens_reply row = tokenized("model", true);
+    int32_t *ids = mem_new(words, sizeof(*ids));
+    for (size_t i = 0; i < words; i++)
+        ids[i] = row.ids[i < 10 ? 0 : 1];
+    ids[10] = row.ids[0], ids[words - 1] = row.ids[2];
+    const struct wire_input inputs[] = {
+        {WIRE_TEXT, buffer_view(&text)},
+        ids_of(ids, words), ids_of(ids + 10, t.info.tokens_max)
+    };
+    const struct text_embedding_reply r = embedded(&(struct text_embedding_request){
+        .truncate = true, .truncate_front = true, .inputs = inputs, .count = 3 });
+    assert_int_equal(r.truncated_count, 2);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(r.tokens[i], t.info.tokens_max);
+        assert_memory_equal(r.vectors + i * r.dim, r.vectors + 2 * r.dim, r.dim * sizeof(float));
+    }
+    mem_free(ids);
+    buffer_finish(&text);
+}
+
+/* Its own, in the same direction; to ask for what the model does anyway changes no bit. */
+static void vectors_may_keep_their_length(void **state)
+{
+    (void)state;
+    static const enum text_embedding_normalize asked[] = { WIRE_NORMALIZE_AS_MODEL,
+                                                           WIRE_NORMALIZE_YES, WIRE_NORMALIZE_NO };
+    const struct wire_input input = text_of("the model is here");
+    struct text_embedding_reply r[3];
+    for (size_t i = 0; i < 3; i++)
+        r[i] = embedded(&(struct text_embedding_request){
+            .normalize = asked[i], .inputs = &input, .count = 1 });
+    assert_memory_equal(r[0].vectors, r[1].vectors, r[0].dim * sizeof(float));
+    const float length = sqrtf(length_of(r[2].vectors, r[2].dim));
+    assert_true(length > 1.01f || length < 0.99f);
+    for (uint32_t i = 0; i < r[2].dim; i++)
+        assert_float_equal(r[2].vectors[i] / length, r[0].vectors[i], 1e-5);
+    const struct text_embedding_reply cut = embedded(&(struct text_embedding_request){
+        .normalize = WIRE_NORMALIZE_NO, .dimensions = 3, .inputs = &input, .count = 1 });
+    assert_memory_equal(cut.vectors, r[2].vectors, 3 * sizeof(float));
+}
+
 /* A crowd of jobs at once, some of them wrong: each gets the bits that it gets alone. */
 static void neighbours_change_nothing(void **state)
 {
@@ -413,6 +464,43 @@ static void a_prompt_stands_before_each_text(void **state)
     assert_memory_not_equal(expected[0], expected[1], t.info.dim * sizeof(float));
 }
 
+/* The prompt is in front: it goes first, and what is left of it is still not pooled. */
+static void cutting_the_front_takes_the_prompt(void **state)
+{
+    (void)state;
+    struct buffer text, ids;
+    buffer_init(&text, 1 << 20);
+    buffer_init(&ids, 1 << 20);
+    const size_t most = t.info.tokens_max;
+    for (size_t i = 0; i + 2 < most; i++) /* one too many */
+        buffer_text(&text, "wa ");
+    const struct wire_input input = { WIRE_TEXT, buffer_view(&text) };
+    const struct text_embedding_reply r =
+        embedded(&(struct text_embedding_request){ .truncate = true,
+                                                   .truncate_front = true,
+                                                   .prompt_name = STR("query"),
+                                                   .inputs = &input,
+                                                   .count = 1 });
+    assert_true(r.truncated_count == 1 && r.tokens[0] == most);
+    const struct tokens_reply row = tokenized("wa", true);
+    for (size_t i = 0; i < most; i++)
+        buffer_u32(&ids, (uint32_t)row.ids[i == 0 ? 0 : i + 1 < most ? 1 : 2]);
+    /* Of the prompt's two tokens one is left, which pooling leaves out with the first. */
+    const struct sequence s = { .ids = (const int32_t *)(const void *)ids.data,
+                                .count = most,
+                                .skip = 2 };
+    float expected[256];
+    struct encoder *e;
+    struct team *team = team_create(1, NULL);
+    assert_int_equal(encoder_load(PROMPTED, NULL, team, NULL, NULL, &e, NULL), WEIR_OK);
+    assert_int_equal(encoder_embed(e, &s, 1, expected, NULL), WEIR_OK);
+    assert_memory_equal(r.vectors, expected, r.dim * sizeof(float));
+    encoder_destroy(e);
+    team_destroy(team);
+    buffer_finish(&ids);
+    buffer_finish(&text);
+}
+
 static void a_prompt_may_be_empty(void **state)
 {
     (void)state;
@@ -472,6 +560,8 @@ int main(void)
         cmocka_unit_test(dimensions_cut_and_normalise),
         cmocka_unit_test(wrong_inputs_are_refused_by_index),
         cmocka_unit_test(overlong_inputs_are_refused_or_cut),
+        cmocka_unit_test(the_front_is_cut_where_that_is_asked_for),
+        cmocka_unit_test(vectors_may_keep_their_length),
         cmocka_unit_test(neighbours_change_nothing),
         cmocka_unit_test(a_long_job_is_cancelled_and_a_short_one_overtakes_it),
         cmocka_unit_test(ids_become_text_again),
@@ -480,6 +570,7 @@ int main(void)
     const struct CMUnitTest prompted[] = {
         cmocka_unit_test(a_prompt_stands_before_each_text),
         cmocka_unit_test(a_prompt_may_be_empty),
+        cmocka_unit_test(cutting_the_front_takes_the_prompt),
         cmocka_unit_test(prompts_that_cannot_be_are_refused),
         cmocka_unit_test(a_prompt_takes_room),
     };

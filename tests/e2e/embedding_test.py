@@ -273,3 +273,50 @@ def test_a_model_that_truncates(serve, tmp_path):
     wait_until(lambda: server.embed(text).status == 400, 10, "the setting has changed")
     assert server.embed(text, truncate=True).vectors == cut.vectors
     assert [w["pid"] for w in server.workers()] == [worker["pid"]]
+
+
+# --- what is counted, and what is refused ---------------------------------------------------------
+
+def token_ids(server, text):
+    return server.post("/weir/v1/tokenize", {"model": "m", "input": text}).json["tokens"][0]
+
+
+def test_usage_is_counted_from_token_ids(serve):
+    server = serve({"m": TINY})
+    texts = ["water", "the weir holds the water, ça va?", "w" * 40]
+    ids = [token_ids(server, text) for text in texts]
+    count = sum(len(row) for row in ids)
+    for value in (texts, ids):
+        answer = server.embed(value)
+        assert answer.json["usage"] == {"prompt_tokens": count, "total_tokens": count}, answer
+    assert server.embed(ids).vectors == server.embed(texts).vectors
+    assert server.embed(ids[1]).vectors == server.embed(texts).vectors[1:2]
+
+
+def test_an_overlong_input_is_told_with_both_numbers(serve):
+    server = serve({"m": TINY})
+    text = "water " * 1000
+    count = len(token_ids(server, text))
+    limit = server.get("/info").json["max_input_length"]
+    for value in (["fine", text], [[5], [5] * count]):
+        answer = server.embed(value)
+        assert answer.status == 400 and answer.error["code"] == "context_length_exceeded", answer
+        error = answer.error
+        assert (error["n_prompt_tokens"], error["n_ctx"], error["param"]) == (count, limit, "input")
+        for word in ("input 1", str(count), str(limit), "exceeds the available context size"):
+            assert word in error["message"], error
+
+
+def test_ids_that_the_model_has_not(serve):
+    server = serve({"m": TINY})
+    answer = server.embed([[5], [5, 2000000000]])
+    assert answer.status == 400 and answer.error["param"] == "input", answer
+    assert "input 1" in answer.error["message"] and "2000000000" in answer.error["message"], answer
+
+
+def test_a_user_and_unknown_fields_mean_nothing(serve):
+    server = serve({"m": TINY})
+    plain = raw_vector(server, "water")
+    assert raw_vector(server, "water", user="somebody", colour={"blue": [1]}) == plain
+    assert raw_vector(server, "water", user=None, dimensions=None, truncate=None,
+                      modality=None) == plain

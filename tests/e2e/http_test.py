@@ -109,7 +109,7 @@ def test_unknown_model(server):
 
 
 @pytest.mark.parametrize("path", ["/", "/v1", "/v1/", "/v1/models/", "/v1/embeddings/",
-                                  "/v1/chat/x", "/weir/v1/nothing", "/health",
+                                  "/v1/chat/x", "/weir/v1/nothing", "/health/",
                                   "/v1/embeddingsx", "//v1/models"])
 def test_unknown_path(server, path):
     answer = server.get(path)
@@ -340,9 +340,22 @@ def test_models(server):
         answer = server.get(path)
         assert answer.status == 200, answer
         assert answer.json in listed["data"] and answer.json["id"] == "team/model:q4"
+        head = server.request("HEAD", path)
+        assert head.status == 200 and head.body == b"", head
+        assert int(head.headers["content-length"]) == len(answer.body)
     missing = server.get("/v1/models/team/other")
     assert missing.status == 404 and missing.error["code"] == "model_not_found", missing
     assert server.get("/v1/models/bad%zz").status == 400
+
+
+def test_a_model_with_a_problem_is_listed(serve):
+    server = serve({"m": FAKE, "bad": "/nowhere/at/all"})
+    assert [m["id"] for m in server.get("/v1/models").json["data"]] == ["m", "bad"]
+    assert server.get("/v1/models/bad").json["id"] == "bad"
+    answer = server.embed(model="bad")
+    assert answer.status == 500 and answer.error["code"] == "model_load_failed", answer
+    assert "/nowhere" in answer.error["message"]
+    assert answer.headers["x-should-retry"] == "false"
 
 
 def test_health(server):

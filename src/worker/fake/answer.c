@@ -3,7 +3,6 @@
 #include "base/rand.h"
 #include "base/reader.h"
 #include "wire/tokens.h"
-#include "worker/vectors.h"
 
 #define VOCABULARY 30000
 
@@ -43,26 +42,26 @@ uint32_t answer_tokens(const struct wire_input *input)
     return words > 0 ? (uint32_t)words : 1;
 }
 
-/* The bytes that hold the first `tokens` tokens. */
-static struct str first_tokens(const struct wire_input *input, uint32_t tokens)
+struct str answer_kept(const struct wire_input *input, uint32_t tokens, bool front)
 {
+    const size_t unit = sizeof(int32_t);
+    const uint32_t all = answer_tokens(input);
     struct str data = input->data;
-    if (tokens >= answer_tokens(input))
+    if (tokens >= all)
         return data;
     if (input->kind == WIRE_IDS)
-        return (struct str){ data.data, tokens * sizeof(int32_t) };
-    for (uint32_t i = 0; i < tokens; i++)
+        return (struct str){ data.data + (front ? (all - tokens) * unit : 0), tokens * unit };
+    for (uint32_t i = 0; i < (front ? all - tokens : tokens); i++)
         (void)answer_next_word(&data);
-    return (struct str){ input->data.data, input->data.len - data.len };
+    return front ? str_trim(data) : (struct str){ input->data.data, input->data.len - data.len };
 }
 
-void answer_vector(const struct wire_input *input, uint32_t tokens, float *out, size_t dim)
+void answer_vector(struct str kept, float *out, size_t dim)
 {
     struct rng rng;
-    rand_seed(&rng, str_hash(first_tokens(input, tokens)));
+    rand_seed(&rng, str_hash(kept));
     for (size_t i = 0; i < dim; i++)
         out[i] = (float)(2 * rand_unit(&rng) - 1);
-    vectors_normalize(out, dim);
 }
 
 void answer_tokenize(struct buffer *out, struct str text)

@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "wire/inputs.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,9 +17,10 @@ size_t answer_words(struct str text);
 
 /* Tokens of an input: its words, at least 1; of ids their number; an image is one. */
 uint32_t answer_tokens(const struct wire_input *input);
-/* `dim` numbers seeded by a hash of the first `tokens` tokens, of length 1; by the bytes of an
- * image. */
-void answer_vector(const struct wire_input *input, uint32_t tokens, float *out, size_t dim);
+/* The bytes that hold the first `tokens` tokens, or the last ones where the `front` is cut. */
+struct str answer_kept(const struct wire_input *input, uint32_t tokens, bool front);
+/* `dim` numbers from -1 to 1, seeded by a hash of the bytes. */
+void answer_vector(struct str kept, float *out, size_t dim);
 
 /* The row of a text in the reply of tokenize: an id a word, a hash of it; the piece is the word. */
 void answer_tokenize(struct buffer *out, struct str text);

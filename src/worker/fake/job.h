@@ -7,6 +7,7 @@
 #define WORKER_FAKE_JOB_H
 
 #include "base/arena.h"
+#include "wire/text_embedding.h"
 #include "wire/text_to_image.h"
 #include "worker/control.h"
 #include "worker/fake/order.h"
@@ -25,7 +26,8 @@ struct fake_job {
     struct arena arena; /* everything below that is borrowed lies here or in the payload */
     const struct wire_input *inputs; /* of what is collected: embed, tokenize, detokenize */
     size_t count;
-    bool truncate;
+    bool truncate, truncate_front;
+    enum text_embedding_normalize normalize;
     uint32_t dimensions;
     struct words words;       /* generate, describe */
     struct draw_request draw; /* with the sizes and steps that it will have */

@@ -22,9 +22,12 @@ enum weir_code reply_vectors(struct fake_job *j, struct control *c, struct weir_
                 tokens[i] = SPEC_TOKENS_MAX;
                 truncated[reply.truncated_count++] = (uint32_t)i;
             }
-            answer_vector(&j->inputs[i], tokens[i], vectors + i * dim, dim);
+            answer_vector(answer_kept(&j->inputs[i], tokens[i], j->truncate_front),
+                          vectors + i * dim, dim);
+            if (j->normalize != WIRE_NORMALIZE_NO)
+                vectors_normalize(vectors + i * dim, dim);
         }
-        vectors_cut(vectors, j->count, dim, j->dimensions);
+        vectors_cut(vectors, j->count, dim, j->dimensions, j->normalize);
         reply.vectors = vectors;
         reply.tokens = tokens;
         reply.truncated = truncated;

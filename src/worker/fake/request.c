@@ -56,6 +56,8 @@ static enum weir_code read_texts(struct fake_job *j, struct weir_error *err)
     j->inputs = r.inputs;
     j->count = r.count;
     j->truncate = r.truncate;
+    j->truncate_front = r.truncate_front;
+    j->normalize = r.normalize;
     return read_embed(j, r.dimensions, err);
 }
 

@@ -1,87 +1,15 @@
 #include "cmd/machine_limits.h"
 
 #include "base/buffer.h"
-#include "base/file.h"
 #include "base/mem.h"
 #include "base/size.h"
 #include "base/str.h"
+#include "cmd/worker_run.h"
 
-#include <errno.h>
 #include <jansson.h>
-#include <spawn.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
-#include <uv.h>
-
-#ifndef WEIR_LIBEXECDIR
-#define WEIR_LIBEXECDIR "/usr/local/libexec/weir"
-#endif
 
 #define PROGRAM    "weir-worker"
-#define PATH_ROOM  4096
 #define OUTPUT_MAX (64 * KiB)
-
-extern char **environ; /* POSIX leaves the declaration to the program */
-
-/* Caller frees with mem_free. */
-static char *find_worker(void)
-{
-    char own[PATH_ROOM];
-    size_t room = sizeof(own);
-    const char *const named = getenv("WEIR_WORKER");
-    if (named != NULL && named[0] != '\0')
-        return file_join(named, PROGRAM);
-    if (uv_exepath(own, &room) == 0 && strrchr(own, '/') != NULL) {
-        *strrchr(own, '/') = '\0';
-        char *const beside = file_join(own, PROGRAM);
-        if (file_exists(beside))
-            return beside;
-        mem_free(beside);
-    }
-    return file_join(WEIR_LIBEXECDIR, PROGRAM);
-}
-
-/* Starts the program with its stdout into a pipe, whose reading end becomes *out_fd. */
-static enum weir_code start(char *path, uint32_t threads, pid_t *out_pid, int *out_fd,
-                            struct weir_error *err)
-{
-    char number[16], flag[] = "--limits";
-    char *const arguments[] = { path, flag, threads > 0 ? number : NULL, NULL };
-    posix_spawn_file_actions_t actions;
-    int ends[2];
-    str_print(number, sizeof(number), "%u", (unsigned)threads);
-    if (pipe(ends) != 0)
-        return weir_fail_os(err, WEIR_INTERNAL, errno, "no pipe for '%s'", path);
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-    posix_spawn_file_actions_addclose(&actions, ends[0]);
-    posix_spawn_file_actions_addclose(&actions, ends[1]);
-    const int failed = posix_spawn(out_pid, path, &actions, NULL, arguments, environ);
-    posix_spawn_file_actions_destroy(&actions);
-    close(ends[1]);
-    if (failed != 0) {
-        close(ends[0]);
-        return weir_fail_os(err, WEIR_INTERNAL, failed, "'%s' cannot be started", path);
-    }
-    *out_fd = ends[0];
-    return WEIR_OK;
-}
-
-/* Everything until the end of the file; a bounded amount, so that the program can end. */
-static void read_all(int fd, struct buffer *out)
-{
-    ssize_t n;
-    do {
-        uint8_t *const room = buffer_reserve(out, 4 * KiB);
-        if (room == NULL)
-            return;
-        n = read(fd, room, 4 * KiB);
-        if (n > 0)
-            out->len += (size_t)n;
-    } while (n > 0 || (n < 0 && errno == EINTR));
-}
 
 static enum weir_code read_limits(struct str said, struct machine_limits *out,
                                   struct weir_error *err)
@@ -113,23 +41,15 @@ static enum weir_code read_limits(struct str said, struct machine_limits *out,
 enum weir_code machine_limits_measure(uint32_t threads, struct machine_limits *out,
                                       struct weir_error *err)
 {
+    char number[16];
     struct buffer said;
-    pid_t pid;
-    int fd = -1, status = 0;
-    char *const path = find_worker();
-    enum weir_code code = start(path, threads, &pid, &fd, err);
-    if (code == WEIR_OK) {
-        buffer_init(&said, OUTPUT_MAX);
-        read_all(fd, &said);
-        close(fd);
-        while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-            continue;
-        if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-            code = weir_fail(err, WEIR_INTERNAL, "'%s --limits' failed", path);
-        else
-            code = read_limits(buffer_view(&said), out, err);
-        buffer_finish(&said);
-    }
+    char *const path = worker_run_find(PROGRAM);
+    str_print(number, sizeof(number), "%u", (unsigned)threads);
+    buffer_init(&said, OUTPUT_MAX);
+    enum weir_code code = worker_run(path, "--limits", threads > 0 ? number : NULL, &said, err);
+    if (code == WEIR_OK)
+        code = read_limits(buffer_view(&said), out, err);
+    buffer_finish(&said);
     mem_free(path);
     return code;
 }

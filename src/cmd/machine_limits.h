@@ -1,8 +1,7 @@
 /* machine_limits.h — what this machine can do at most, measured now by `weir-worker --limits`.
  *
- * The arithmetic of models is the worker's: this program only starts it, where the pool would find
- * it ($WEIR_WORKER, beside this program, libexecdir), and reads its last line. Takes about a
- * second, in which the caller should have nothing else running. */
+ * The arithmetic of models is the worker's: this program only starts it (worker_run.h) and reads
+ * its last line. Takes about a second, in which the caller should have nothing else running. */
 #ifndef CMD_MACHINE_LIMITS_H
 #define CMD_MACHINE_LIMITS_H
 

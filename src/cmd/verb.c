@@ -12,8 +12,8 @@
 extern char **environ; /* POSIX leaves the declaration to the program */
 
 const struct verb *const verbs[] = {
-    &verb_serve,  &verb_embed, &verb_tokenize, &verb_ps,    &verb_top,  &verb_plan,    &verb_load,
-    &verb_unload, &verb_pin,   &verb_unpin,    &verb_bench, &verb_help, &verb_version,
+    &verb_serve,  &verb_embed, &verb_tokenize, &verb_ps,    &verb_top,    &verb_plan, &verb_load,
+    &verb_unload, &verb_pin,   &verb_unpin,    &verb_bench, &verb_doctor, &verb_help, &verb_version,
 };
 const size_t verbs_count = ARRAY_COUNT(verbs);
 

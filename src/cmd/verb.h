@@ -24,7 +24,7 @@ struct verb {
 };
 
 extern const struct verb verb_serve, verb_embed, verb_tokenize, verb_ps, verb_top, verb_plan,
-    verb_load, verb_unload, verb_pin, verb_unpin, verb_bench, verb_help, verb_version;
+    verb_load, verb_unload, verb_pin, verb_unpin, verb_bench, verb_doctor, verb_help, verb_version;
 
 extern const struct verb *const verbs[];
 extern const size_t verbs_count;

@@ -282,6 +282,15 @@ static enum weir_code run_models(struct weir *w, json_t *o, struct jsonw *out,
     return WEIR_OK;
 }
 
+static enum weir_code run_machine(struct weir *w, json_t *o, struct jsonw *out,
+                                  struct weir_error *err)
+{
+    (void)o;
+    (void)err;
+    supervisor_machine(w->supervisor, out);
+    return WEIR_OK;
+}
+
 static enum weir_code run_inspection(struct weir *w, json_t *o, struct jsonw *out,
                                      struct weir_error *err)
 {
@@ -334,6 +343,7 @@ static const struct control_op ops[] = {
     { "status",     fields_none,     run_status    },
     { "models",     fields_name,     run_models    },
     { "inspection", fields_none,     run_inspection},
+    { "machine",    fields_none,     run_machine   },
     { "plan",       fields_name,     run_plan      },
     { "request",    fields_id,       run_request   },
     { "metrics",    fields_none,     run_metrics   },

@@ -343,6 +343,7 @@ static void test_the_pool_is_asked_and_told(void **state)
     control("{\"op\":\"metrics\"}", "{\"metrics\":[");
     control("{\"op\":\"configure\",\"memory_bytes\":536870912}", "{\"ok\":true}");
     control("{\"op\":\"status\"}", "\"budget\":536870912");
+    control("{\"op\":\"machine\"}", "\"budget\":536870912,\"budget_source\":\"as configured\"");
     control("{\"op\":\"configure\"}", "{\"ok\":true}");
     weir_close(pool);
 }

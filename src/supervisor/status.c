@@ -2,6 +2,7 @@
 #include "supervisor/state.h"
 
 #include "base/capability.h"
+#include "wire/build_id.h"
 
 static void write_capabilities(struct jsonw *out, const struct model *m)
 {
@@ -163,5 +164,18 @@ void supervisor_inspection(const struct supervisor *s, struct jsonw *out)
     jsonw_key(out, "models"), jsonw_u64(out, models);
     jsonw_key(out, "inspected"), jsonw_u64(out, inspected);
     jsonw_key(out, "first"), jsonw_text(out, first);
+    jsonw_end(out);
+}
+
+void supervisor_machine(struct supervisor *s, struct jsonw *out)
+{
+    struct budget_text source;
+    memory_read(s);
+    jsonw_object(out);
+    jsonw_key(out, "build"), jsonw_text(out, build_id);
+    jsonw_key(out, "total"), jsonw_u64(out, s->facts.total_bytes);
+    jsonw_key(out, "available"), jsonw_u64(out, s->facts.available_bytes);
+    jsonw_key(out, "budget"), jsonw_u64(out, s->budget_bytes);
+    jsonw_key(out, "budget_source"), jsonw_text(out, explain_budget(s, &source));
     jsonw_end(out);
 }

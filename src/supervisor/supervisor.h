@@ -75,6 +75,8 @@ void supervisor_status(struct supervisor *s, struct jsonw *out);
 void supervisor_models(struct supervisor *s, const char *name, struct jsonw *out);
 /* {"models":N,"inspected":N,"first":the name of one that is not, or null}. */
 void supervisor_inspection(const struct supervisor *s, struct jsonw *out);
+/* The memory that there is, the budget and where it came from, and the build. */
+void supervisor_machine(struct supervisor *s, struct jsonw *out);
 /* What a load of the model would do now, and why: changes nothing. */
 enum weir_code supervisor_plan(struct supervisor *s, const char *name, struct jsonw *out,
                                struct weir_error *err);

@@ -22,6 +22,7 @@ static bool reply(void *context, const struct frame *question, struct buffer *bo
 
 int inspector_run(const struct worker_ops *ops, int fd)
 {
+    (void)confine_enter(CONFINE_INSPECT, NULL, ops->name);
     return asked_run(&(struct asked){ .name = ops->name,
                                       .question = FRAME_INSPECT,
                                       .answer = FRAME_INSPECTED,

@@ -1,6 +1,7 @@
 #include "base/mem.h"
 #include "model/model.h"
 #include "tensor/team.h"
+#include "worker/doctor.h"
 #include "worker/limits.h"
 #include "worker/text_embedding.h"
 #include "worker/worker.h"
@@ -104,6 +105,7 @@ static void finish(struct worker *w)
 
 static const struct worker_ops ops = {
     .name = "weir-worker",
+    .loading = CONFINE_LOAD,
     .inspect = inspect,
     .prepare = prepare,
     .plan = plan,
@@ -116,5 +118,7 @@ int main(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "--limits") == 0)
         return limits_run(ops.name, argc - 2, argv + 2);
+    if (argc == 2 && strcmp(argv[1], "--doctor") == 0)
+        return doctor_run(ops.name);
     return worker_main(&ops, argc, argv);
 }

@@ -1,6 +1,8 @@
 #include "worker/preparer.h"
 
+#include "base/file.h"
 #include "base/mem.h"
+#include "model/prepared.h"
 #include "worker/asked.h"
 #include "worker/worker.h"
 
@@ -12,6 +14,7 @@ struct preparer {
     const struct worker_ops *ops;
     int fd;
     struct control_page *page;
+    bool is_confined;
 };
 
 /* Nobody reads the channel while it works, so its end is looked for here. */
@@ -24,6 +27,19 @@ static void tick(void *context)
         _exit(EXIT_SUCCESS);
 }
 
+/* Before the first model's files are opened. The pool has one cache: where another folder is named
+ * later, nothing can be written. */
+static void confine(struct preparer *p, const char *cache)
+{
+    if (p->is_confined)
+        return;
+    char *folder = file_join(cache, PREPARED_FOLDER);
+    (void)file_make_folders(folder); /* who writes there says what is wrong with it */
+    (void)confine_enter(CONFINE_PREPARE, folder, p->ops->name);
+    mem_free(folder);
+    p->is_confined = true;
+}
+
 static bool reply(void *context, const struct frame *question, struct buffer *body,
                   struct weir_error *err)
 {
@@ -34,6 +50,7 @@ static bool reply(void *context, const struct frame *question, struct buffer *bo
         return false;
     char *path = mem_copy_text(m.path.data, m.path.len);
     char *cache = mem_copy_text(m.cache.data, m.cache.len);
+    confine(p, cache);
     const struct worker_preparation order = { .path = path,
                                               .context = m.context,
                                               .precision = m.precision,

@@ -59,6 +59,7 @@ static bool open_model(const struct worker_ops *ops, struct worker *w)
         control_failed(w->control, &err);
         return false;
     }
+    (void)confine_enter(CONFINE_CPU, NULL, ops->name);
     control_loaded(w->control);
     return true;
 }
@@ -76,6 +77,7 @@ static struct control_page *map_page(const struct worker_ops *ops)
 
 static int run_worker(const struct worker_ops *ops, const char *path, struct control_page *page)
 {
+    (void)confine_enter(ops->loading, NULL, ops->name);
     struct worker w = { .path = path, .control = control_create(WORKER_CHANNEL_FD, page) };
     if (open_model(ops, &w))
         ops->serve(&w);
@@ -95,6 +97,7 @@ int worker_main(const struct worker_ops *ops, int argc, char **argv)
     }
     settle_signals();
     parent_bind();
+    confine_settle();
     if (strcmp(argv[1], "--inspect") == 0)
         return inspector_run(ops, WORKER_CHANNEL_FD);
     struct control_page *page = map_page(ops);

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "wire/message.h"
 #include "wire/plan.h"
+#include "worker/confine.h"
 #include "worker/control.h"
 
 #define WORKER_CHANNEL_FD 3
@@ -33,6 +34,8 @@ struct worker_preparation {
 
 struct worker_ops {
     const char *name; /* of the program, for what it says on stderr */
+    /* How a worker is confined until it has loaded; then it is CONFINE_CPU. */
+    enum confine_profile loading;
 
     /* Mandatory: what the model at the path would need, from its headers. `context` 0: its own. */
     enum weir_code (*inspect)(const char *path, uint32_t context, struct plan *out,

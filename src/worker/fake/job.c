@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "worker/fake/misbehave.h"
 #include "worker/fake/request.h"
+#include "worker/probe.h"
 #include "worker/refuse.h"
 
 enum { ARENA_MAX = 256 * 1024 * 1024, SLEEP_TICK_MS = 100 };
@@ -30,6 +31,14 @@ static void plan_steps(struct fake_job *j)
     j->due_ms = now_ms + (j->sleep_until_ms > 0 ? 0 : j->step_ms);
 }
 
+/* It is loaded and confined: what can it still do? */
+static void report_probe(struct fake_job *j)
+{
+    struct probe probe;
+    probe_run(&probe);
+    probe_say(&probe, j->report, sizeof(j->report));
+}
+
 bool job_begin(struct fake_job *j, struct control *c, const struct worker_job *job,
                const struct spec *spec, uint64_t number)
 {
@@ -38,6 +47,8 @@ bool job_begin(struct fake_job *j, struct control *c, const struct worker_job *j
         .job = *job, .spec = spec, .piece_steps = spec->steps, .step_ms = spec->step_ms
     };
     arena_init(&j->arena, ARENA_MAX);
+    if (spec->probe && number == 1)
+        report_probe(j);
     if (request_read(j, &err) != WEIR_OK) {
         end(j, c, &err);
         return false;

@@ -17,13 +17,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define JOB_REPORT_MAX 200
+
 struct operation;
 
 struct fake_job {
     struct worker_job job;
     const struct operation *operation;
     const struct spec *spec;
-    struct arena arena; /* everything below that is borrowed lies here or in the payload */
+    char report[JOB_REPORT_MAX]; /* answered instead of what is asked, unless it is empty */
+    struct arena arena;          /* everything below that is borrowed lies here or in the payload */
     const struct wire_input *inputs; /* of what is collected: embed, tokenize, detokenize */
     size_t count;
     bool truncate, truncate_front;

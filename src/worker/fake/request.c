@@ -127,6 +127,8 @@ static uint64_t count_tokens(const struct wire_input *parts, size_t count)
 static bool say(struct fake_job *j, const struct wire_message *question, struct str last)
 {
     struct buffer text;
+    if (j->report[0] != '\0')
+        return words_reversed(&j->arena, STR(""), str_of(j->report), &j->words);
     if (j->order.kind == ORDER_TOKENS)
         return words_numbered(&j->arena, j->order.count, &j->words);
     buffer_init(&text, WIRE_PAYLOAD_MAX * 2);
@@ -230,7 +232,11 @@ enum weir_code request_read(struct fake_job *j, struct weir_error *err)
             operations[i].operation != job->operation || job->capability != j->spec->capability)
             continue;
         j->operation = &operations[i];
-        return operations[i].read(j, err);
+        const enum weir_code code = operations[i].read(j, err);
+        /* What is no text cannot carry a report. */
+        if (code == WEIR_OK && j->report[0] != '\0' && j->words.count == 0)
+            return weir_fail(err, WEIR_MODEL_FAILED, "%s", j->report);
+        return code;
     }
     return refuse_operation(job->capability, job->operation, err);
 }

@@ -52,6 +52,7 @@ static const struct option {
     { "hang",            AT(hang),            KIND_FAULT,    HANG_PLACES   },
     { "garbage",         AT(garbage),         KIND_FAULT,    GARBAGE_PLACES},
     { "ignore_term",     AT(ignore_term),     KIND_YES,      0             },
+    { "probe",           AT(probe),           KIND_YES,      0             },
     { "leak",            AT(leak_bytes),      KIND_BYTES,    0             },
     { "script",          AT(script),          KIND_YES,      0             },
 #undef AT

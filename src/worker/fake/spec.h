@@ -50,7 +50,7 @@ struct spec {
     char plan_fail[SPEC_TEXT_MAX], prepare_fail[SPEC_TEXT_MAX], load_fail[SPEC_TEXT_MAX];
     uint32_t load_fail_times;
     struct spec_fault crash, hang, garbage;
-    bool ignore_term;
+    bool ignore_term, probe;
     uint64_t leak_bytes;
     bool script;
 };

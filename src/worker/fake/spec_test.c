@@ -33,7 +33,7 @@ static void defaults_are_the_documented_ones(void **state)
     assert_int_equal(s.dim, 384);
     assert_int_equal(s.load_ms + s.step_ms, 0);
     assert_int_equal(s.crash.place, SPEC_NEVER);
-    assert_false(s.touch || s.ignore_term || s.script);
+    assert_false(s.touch || s.ignore_term || s.script || s.probe);
     assert_string_equal(s.load_fail, "");
 }
 
@@ -44,7 +44,8 @@ static void every_option_is_read(void **state)
         "fake:text_to_image?weights=2GiB&packed=1GiB&prepare=3s&prepare_fail=disk full&"
         "context=512&scratch=1.5MiB&touch=yes&load=2s&step=200ms&"
         "steps=20&slots=64&dim=8&plan_fail=no such plan&load_fail=disk: a=b&load_fail_times=3&"
-        "crash=every:7&hang=step:2&garbage=result&ignore_term=yes&leak=3MiB&script=yes");
+        "crash=every:7&hang=step:2&garbage=result&ignore_term=yes&leak=3MiB&script=yes&"
+        "probe=yes");
     assert_int_equal(s.capability, WEIR_TEXT_TO_IMAGE);
     assert_int_equal(s.weights_bytes, 2 * GiB);
     assert_int_equal(s.packed_bytes, GiB);
@@ -52,7 +53,7 @@ static void every_option_is_read(void **state)
     assert_string_equal(s.prepare_fail, "disk full");
     assert_int_equal(s.context_bytes, 512);
     assert_int_equal(s.scratch_bytes, 1536 * KiB);
-    assert_true(s.touch && s.ignore_term && s.script);
+    assert_true(s.touch && s.ignore_term && s.script && s.probe);
     assert_int_equal(s.load_ms, 2000);
     assert_int_equal(s.step_ms, 200);
     assert_int_equal(s.steps, 20);
@@ -77,7 +78,7 @@ static void what_is_wrong_is_named(void **state)
         { "fake:",                    "there is no capability '' for a fake model"           },
         { "fake:poetry",              "there is no capability 'poetry' for a fake model"     },
         { "fake:vision?",             "a fake model has no option ''"                        },
-        { "fake:vision?probe=yes",    "a fake model has no option 'probe'"                   },
+        { "fake:vision?prove=yes",    "a fake model has no option 'prove'"                   },
         { "fake:vision?step=1&",      "a fake model has no option ''"                        },
         { "fake:vision?step",         "a fake model's option 'step' cannot be ''"            },
         { "fake:vision?step=soon",    "a fake model's option 'step' cannot be 'soon'"        },

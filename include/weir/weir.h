@@ -277,7 +277,8 @@ WEIR_API enum weir_code weir_step(struct weir *w, int timeout_ms, struct weir_er
  *   {"op":"configure", optional "memory_bytes","memory_percent"}   0 and 0: the default again
  *   {"op":"status"}                 the object of GET /weir/v1/status
  *   {"op":"plan","name":N}          what a load would do now: needed, leased, budget, verdict,
- *                                   victims, reason, and how its weights are packed
+ *                                   victims, reason, how its weights are packed, and "about":
+ *                                   what is known of the model itself, its sizes and settings
  *   {"op":"request","id":I}         {"model","state","position","predicted_wait_ms","age_ms"}
  *   {"op":"metrics"}                {"metrics":[{"name","type","help","samples":[…]}]}
  *   {"op":"models", optional "name"}   {"models":[{"name","aliases","capabilities","problem",

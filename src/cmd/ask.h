@@ -21,9 +21,12 @@
 enum weir_code ask_server(const struct api *api, const char *path, struct str body,
                           int64_t total_ms, json_t **out, struct weir_error *err);
 
-/* The same for /weir/v1/WHAT?model=NAME. */
-enum weir_code ask_model(const struct api *api, const char *what, const char *model, json_t **out,
-                         struct weir_error *err);
+/* The same for /weir/v1/status and /weir/v1/WHAT?model=NAME. *answered (NULL: not wanted) tells
+ * whether a server is there, whatever it said. */
+enum weir_code ask_status(const struct api *api, int64_t total_ms, bool *answered, json_t **out,
+                          struct weir_error *err);
+enum weir_code ask_model(const struct api *api, const char *what, const char *model, bool *answered,
+                         json_t **out, struct weir_error *err);
 
 const char *ask_text(const json_t *object, const char *key, const char *otherwise);
 int64_t ask_number(const json_t *object, const char *key); /* of at least 0 */

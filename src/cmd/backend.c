@@ -14,9 +14,7 @@ void embeddings_finish(struct embeddings *e)
     *e = (struct embeddings){ 0 };
 }
 
-/* What the pool calls a model that was given by its path: the last part, or "model" where that is
- * no name, as for fake:. */
-static char *name_of_path(const char *path)
+char *backend_name_of_path(const char *path)
 {
     struct str rest = str_of(path), part, name = STR("model");
     while (rest.len > 0) {
@@ -31,7 +29,7 @@ static enum weir_code open_path(const char *text, const struct backend_choice *c
                                 struct backend **out, struct weir_error *err)
 {
     char *const path = model_ref_expand(text);
-    char *const name = name_of_path(path);
+    char *const name = backend_name_of_path(path);
     const enum weir_code code = backend_local_open(name, path, &choice->pool, out, err);
     mem_free(name);
     mem_free(path);

@@ -1,16 +1,13 @@
 #include "cmd/verb.h"
 
 #include "base/check.h"
-#include "base/clock.h"
 #include "cmd/backend.h"
 #include "cmd/embed_output.h"
+#include "cmd/progress.h"
 #include "cmd/texts.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-#define PROGRESS_MS 100
 
 struct embed_options {
     struct pool_settings pool;
@@ -24,12 +21,13 @@ struct embed_options {
 
 static const struct option embed_options_table[] = {
     OPTION(.name = "format", .type = OPTION_CHOICE, .offset = AT(format), .argument = "FORM",
-           .fallback = "auto", .fallback_says = "table for a terminal, else json",
+           .fallback = "auto",
+           .fallback_says = "npy for a FILE.npy, table for a terminal, else json",
            .choices = "auto|table|json|npy",
            .help = "What is printed: a table, one JSON object a line, or a NumPy file."),
     OPTION(.name = "output", .type = OPTION_STRING, .offset = AT(output), .argument = "FILE",
-           .help = "File that --format npy writes, replaced when the new one is complete.",
-           .letter = 'o'),
+           .letter = 'o',
+           .help = "File to write instead of stdout, replaced when the new one is complete."),
     OPTION(.name = "truncate", .type = OPTION_FLAG, .offset = AT(truncate),
            .help = "Cut texts that are too long for the model instead of refusing them."),
     OPTION(.name = "dimensions", .type = OPTION_INTEGER, .offset = AT(dimensions), .argument = "N",
@@ -42,29 +40,6 @@ static const struct option embed_options_table[] = {
            .help = "Run the model inside this command, whatever server there is."),
     POOL_OPTIONS(struct embed_options),
 };
-
-/* How far the work is, on a terminal's stderr when stdout goes elsewhere. */
-struct progress {
-    bool shown;
-    int64_t start_ms, last_ms;
-};
-
-static void progress_show(struct progress *p, size_t done)
-{
-    const int64_t now_ms = clock_ms();
-    if (!p->shown || now_ms - p->last_ms < PROGRESS_MS)
-        return;
-    p->last_ms = now_ms;
-    const double seconds = (double)(now_ms - p->start_ms) / 1000;
-    fprintf(stderr, "\r\033[K%zu texts, %.0f a second", done, (double)done / seconds);
-    fflush(stderr);
-}
-
-static void progress_end(const struct progress *p)
-{
-    if (p->shown && p->last_ms > p->start_ms)
-        fprintf(stderr, "\r\033[K");
-}
 
 /* An error of one text names it by its number among all, not within the batch. */
 static void name_text(const struct texts *texts, struct weir_error *err)
@@ -80,37 +55,31 @@ static enum weir_code embed_all(struct backend *backend, struct texts *texts,
                                 const struct embed_options *options, struct embed_output *output,
                                 struct weir_error *err)
 {
-    struct progress progress = {
-        .shown = texts->are_lines && isatty(STDERR_FILENO) && !isatty(STDOUT_FILENO),
-        .start_ms = clock_ms(),
-    };
-    progress.last_ms = progress.start_ms;
     const struct embed_choice choice = { .truncate = options->truncate,
                                          .dimensions = (uint32_t)options->dimensions,
                                          .prompt = options->prompt };
+    struct progress progress;
     enum weir_code code;
-    npy_guard(&output->npy);
+    progress_begin(&progress, texts_total(texts), output->has_file || !isatty(STDOUT_FILENO));
     for (;;) {
         struct embeddings rows;
         code = texts_next(texts, err);
         if (code != WEIR_OK || texts->count == 0)
             break;
+        if (texts->first == 0 && texts->count == TEXTS_BATCH) /* and there may be many more */
+            progress_show(&progress, 0, texts_share(texts) < 0 ? -1 : 0);
         code = backend->ops->embed(backend, texts->items, texts->count, &choice, &rows, err);
         if (code != WEIR_OK) {
             name_text(texts, err);
             break;
         }
-        npy_guard(&output->npy); /* again: a batch that ran in this command took the signals */
         code = embed_output_rows(output, &rows, texts->first, err);
         embeddings_finish(&rows);
         if (code != WEIR_OK)
             break;
-        progress_show(&progress, texts->first + texts->count);
+        progress_show(&progress, texts->first + texts->count, texts_share(texts));
     }
     progress_end(&progress);
-    if (code == WEIR_OK)
-        code = embed_output_end(output, err);
-    npy_unguard();
     return code;
 }
 
@@ -127,6 +96,8 @@ static int embed(const struct verb *verb, const struct embed_options *options, c
     struct texts texts;
     struct weir_error err;
     enum embed_format format = isatty(STDOUT_FILENO) ? EMBED_TABLE : EMBED_JSON;
+    if (options->output != NULL)
+        format = str_ends(str_of(options->output), STR(".npy")) ? EMBED_NPY : EMBED_JSON;
     if (options->format > 0)
         format = (enum embed_format)(options->format - 1);
     if (count == 1 && strcmp(arguments[0], "-") == 0)
@@ -138,10 +109,13 @@ static int embed(const struct verb *verb, const struct embed_options *options, c
         code = embed_output_begin(&output, format, options->output, &err);
     if (code == WEIR_OK)
         code = embed_all(backend, &texts, options, &output, &err);
-    embed_output_discard(&output);
+    if (code == WEIR_OK)
+        code = embed_output_end(&output, &err);
+    const int status = verb_status(verb, code, &err);
+    embed_output_keep(&output); /* nothing of what is complete */
     backend_close(backend);
     texts_finish(&texts);
-    return verb_status(verb, code, &err);
+    return status;
 }
 
 static int embed_run(const struct verb *verb, int argc, char **argv)
@@ -151,13 +125,10 @@ static int embed_run(const struct verb *verb, int argc, char **argv)
     int status;
     if (!verb_begin(verb, &o, &options, argc, argv, &status))
         return status;
-    const bool is_npy = options.format == EMBED_NPY + 1;
     if (o.rest_count < 2)
         status = verb_misused(verb, "a %s is missing", o.rest_count == 0 ? "MODEL" : "TEXT (or -)");
-    else if (is_npy && options.output == NULL)
+    else if (options.format == EMBED_NPY + 1 && options.output == NULL)
         status = verb_misused(verb, "--format npy needs -o FILE");
-    else if (!is_npy && options.output != NULL)
-        status = verb_misused(verb, "--output is for --format npy only");
     else
         status = embed(verb, &options, o.rest[0], o.rest + 1, o.rest_count - 1);
     options_finish(&o);
@@ -173,7 +144,13 @@ const struct verb verb_embed = {
         "it begins with /, ./, ../, ~ or fake:, else a name. A name goes to the server at\n"
         "$WEIR_HOST (default http://127.0.0.1:9347, with $WEIR_API_KEY as its key) when one\n"
         "answers there and knows it; otherwise the model of that name in $WEIR_MODELS (default\n"
-        "~/.local/share/weir/models) runs inside this command.",
+        "~/.local/share/weir/models) runs inside this command.\n"
+        "\n"
+        "Answers are printed as they come, in the order of the texts; stdin is not read to its\n"
+        "end first. With -o FILE they go to a file beside it, which becomes FILE when all are\n"
+        "there. Ctrl-C (status 130), SIGTERM (143) or an error keep what was answered: stdout has\n"
+        "it, and of a FILE it is FILE.part, whole lines or a valid NumPy file. A long input shows\n"
+        "how far the work is on a stderr that is a terminal.",
     .options = embed_options_table,
     .options_count = ARRAY_COUNT(embed_options_table),
     .run = embed_run,

@@ -1,19 +1,13 @@
 /* main.c — `weir VERB …`: finds the verb and runs it. */
 #include "cmd/verb.h"
 
-#include "base/check.h"
-
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
 static int no_such_verb(const char *name)
 {
-    const char *names[32];
-    CHECK(verbs_count <= ARRAY_COUNT(names));
-    for (size_t i = 0; i < verbs_count; i++)
-        names[i] = verbs[i]->name;
-    const char *const near = options_nearest(name, names, verbs_count);
+    const char *const near = verb_nearest(name);
     fprintf(stderr, "weir: there is no verb '%s'%s%s%s\nSee 'weir help'.\n", name,
             near != NULL ? ", perhaps '" : "", near != NULL ? near : "", near != NULL ? "'?" : "");
     return 2;
@@ -30,7 +24,7 @@ int main(int argc, char **argv)
     const char *name = argv[1];
     if (strcmp(name, "--version") == 0)
         name = "version";
-    else if (strcmp(name, "--help") == 0)
+    else if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
         name = "help";
     const struct verb *const verb = verb_find(name);
     return verb != NULL ? verb->run(verb, argc - 2, argv + 2) : no_such_verb(name);

@@ -69,7 +69,7 @@ static void test_rows(void **state)
     assert_int_equal(npy_rows(&n, numbers, 2, 2, &err), WEIR_OK);
     assert_false(file_exists(path)); /* only a complete file has the name */
     assert_int_equal(npy_rows(&n, numbers + 4, 1, 2, &err), WEIR_OK);
-    assert_int_equal(npy_end(&n, &err), WEIR_OK);
+    assert_int_equal(output_file_end(&n.file, &err), WEIR_OK);
     check_file("'shape': (3, 2)", numbers, 6);
 }
 
@@ -84,7 +84,7 @@ static void test_many_rows(void **state)
         numbers[i] = (float)i / 7;
     assert_int_equal(npy_begin(&n, path, &err), WEIR_OK);
     assert_int_equal(npy_rows(&n, numbers, ROWS, DIM, &err), WEIR_OK);
-    assert_int_equal(npy_end(&n, &err), WEIR_OK);
+    assert_int_equal(output_file_end(&n.file, &err), WEIR_OK);
     check_file("'shape': (700, 9)", numbers, ROWS * DIM);
 }
 
@@ -94,7 +94,7 @@ static void test_no_rows(void **state)
     struct npy n;
     (void)state;
     assert_int_equal(npy_begin(&n, path, &err), WEIR_OK);
-    assert_int_equal(npy_end(&n, &err), WEIR_OK);
+    assert_int_equal(output_file_end(&n.file, &err), WEIR_OK);
     check_file("'shape': (0, 0)", NULL, 0);
 }
 
@@ -107,11 +107,11 @@ static void test_discard(void **state)
     (void)state;
     assert_int_equal(npy_begin(&n, path, &err), WEIR_OK);
     assert_int_equal(npy_rows(&n, &number, 1, 1, &err), WEIR_OK);
-    assert_int_equal(npy_end(&n, &err), WEIR_OK);
+    assert_int_equal(output_file_end(&n.file, &err), WEIR_OK);
     assert_int_equal(npy_begin(&n, path, &err), WEIR_OK);
     assert_int_equal(npy_rows(&n, &number, 1, 1, &err), WEIR_OK);
     assert_int_equal(npy_rows(&n, &number, 1, 2, &err), WEIR_INTERNAL);
-    npy_discard(&n);
+    output_file_discard(&n.file);
     check_file("'shape': (1, 1)", &number, 1);
 }
 
@@ -122,7 +122,7 @@ static void test_no_folder(void **state)
     (void)state;
     assert_true(npy_begin(&n, "/nonexistent/folder/x.npy", &err) != WEIR_OK);
     assert_non_null(strstr(err.text, "/nonexistent/folder/x.npy"));
-    assert_null(n.file);
+    assert_int_equal(n.file.fd, -1);
 }
 
 int main(void)

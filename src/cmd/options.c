@@ -352,7 +352,7 @@ static enum weir_code read_arguments(struct options *o, int argc, char *const *a
             only_rest = true;
             continue;
         }
-        if (strcmp(given, "--help") == 0) {
+        if (strcmp(given, "--help") == 0 || strcmp(given, "-h") == 0) {
             o->wants_help = true;
             continue;
         }
@@ -400,30 +400,46 @@ void options_finish(struct options *o)
     *o = (struct options){ .table = o->table };
 }
 
+void options_range(const struct option *row, char *out, size_t room)
+{
+    out[0] = '\0';
+    if (row->type == OPTION_INTEGER || row->type == OPTION_DURATION)
+        say_range(row, out, room);
+}
+
+void options_variable(const struct option *row, char *out, size_t room)
+{
+    str_print(out, room, "%s%s", row->environment != NULL ? row->environment : "",
+              is_merged(row) ? "NAME" : "");
+}
+
+const char *options_fallback(const struct option *row)
+{
+    return row->fallback_says != NULL ? row->fallback_says : row->fallback;
+}
+
 void options_help(const struct option *table, size_t count, struct buffer *out)
 {
     for (size_t i = 0; i < count; i++) {
         const struct option *const row = &table[i];
-        char range[96];
+        char text[96];
         buffer_printf(out, "  --%s%s%s", row->name, row->type == OPTION_FLAG ? "" : " ",
                       row->type == OPTION_FLAG ? "" : row->argument);
         if (row->letter != '\0')
             buffer_printf(out, ", -%c %s", row->letter, row->argument);
         buffer_printf(out, "\n      %s\n", row->help);
-        if (row->type == OPTION_INTEGER || row->type == OPTION_DURATION) {
-            say_range(row, range, sizeof(range));
-            buffer_printf(out, "      Range: %s.\n", range);
-        }
+        options_range(row, text, sizeof(text));
+        if (text[0] != '\0')
+            buffer_printf(out, "      Range: %s.\n", text);
         if (row->choices != NULL)
             buffer_printf(out, "      One of: %s.\n", row->choices);
-        if (row->fallback != NULL || row->fallback_says != NULL)
-            buffer_printf(out, "      Default: %s.\n",
-                          row->fallback_says != NULL ? row->fallback_says : row->fallback);
+        if (options_fallback(row) != NULL)
+            buffer_printf(out, "      Default: %s.\n", options_fallback(row));
         if (row->type == OPTION_LIST)
-            buffer_printf(out, "      May be given more than once.\n");
-        if (row->environment != NULL)
-            buffer_printf(out, "      Environment: %s%s.\n", row->environment,
-                          is_merged(row) ? "NAME" : "");
+            buffer_text(out, "      May be given more than once.\n");
+        options_variable(row, text, sizeof(text));
+        if (text[0] != '\0')
+            buffer_printf(out, "      Environment: %s.\n", text);
     }
 }
 

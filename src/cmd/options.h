@@ -49,6 +49,7 @@ struct option {
     const char *fallback_says; /* how help describes a default that is not a fixed value */
     int64_t least, most;       /* of INTEGER and DURATION, in the field's own unit */
     const char *choices;       /* "text|json" */
+    const char *words;         /* "a=|b=": what a shell offers where any value may stand */
     bool flag_only;            /* a configuration file cannot say it */
     const char *help;
 };
@@ -109,6 +110,13 @@ void options_finish(struct options *o);
 
 /* One paragraph an option. */
 void options_help(const struct option *table, size_t count, struct buffer *out);
+
+/* "1 to 64", "0.001 to 60 seconds"; empty where a row has no range. */
+void options_range(const struct option *row, char *out, size_t room);
+/* "WEIR_IDLE", "WEIR_LIMIT_NAME"; empty where a row has no variable. */
+void options_variable(const struct option *row, char *out, size_t room);
+/* What stands for the default; NULL where nothing does. */
+const char *options_fallback(const struct option *row);
 
 /* `name = value  (origin)`, one line an option, one a list item. */
 void options_print(const struct options *o, struct buffer *out);

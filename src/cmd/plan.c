@@ -120,7 +120,7 @@ static enum weir_code plan_all(const struct api *api, const struct options *o, b
     enum weir_code code = WEIR_OK;
     for (size_t i = 0; i < o->rest_count && code == WEIR_OK; i++) {
         json_t *plan = NULL;
-        code = ask_model(api, "plan", o->rest[i], &plan, err);
+        code = ask_model(api, "plan", o->rest[i], NULL, &plan, err);
         if (code == WEIR_OK && as_json) {
             ask_dump(plan, out);
         } else if (code == WEIR_OK) {

@@ -88,8 +88,7 @@ static enum weir_code interrupted(const struct pool *p, struct weir_error *err)
     return WEIR_CANCELLED;
 }
 
-static enum weir_code control(struct pool *p, struct str order, json_t **out,
-                              struct weir_error *err)
+enum weir_code pool_ask(struct pool *p, struct str order, json_t **out, struct weir_error *err)
 {
     const char *answer;
     size_t bytes;
@@ -105,19 +104,18 @@ static uint64_t read_figure(const json_t *model, const char *key)
     return figure > 0 ? (uint64_t)figure : 0;
 }
 
-/* Picks the capability from {"models":[{…}]}, of which there is one. *known is false before the
- * model was inspected. */
-static enum weir_code read_model(struct pool *p, const json_t *answer, bool *known,
-                                 struct weir_error *err)
+/* Picks the capability from {"models":[{…}]}, of which there is one, inspected. */
+static enum weir_code read_model(struct pool *p, struct weir_error *err)
 {
     static const enum weir_capability texts[] = { WEIR_TEXT_EMBEDDING, WEIR_TEXT_TO_TEXT,
                                                   WEIR_VISION };
+    json_t *answer = NULL;
+    enum weir_code code = pool_ask(p, STR("{\"op\":\"models\"}"), &answer, err);
     const json_t *const model = json_array_get(json_object_get(answer, "models"), 0);
     const char *const problem = json_string_value(json_object_get(model, "problem"));
     const json_t *const names = json_object_get(model, "capabilities");
-    *known = json_is_true(json_object_get(model, "inspected")) || problem != NULL;
-    if (problem != NULL)
-        return weir_fail(err, WEIR_LOAD_FAILED, "model '%s': %s", p->name, problem);
+    if (code == WEIR_OK && problem != NULL)
+        code = weir_fail(err, WEIR_LOAD_FAILED, "model '%s': %s", p->name, problem);
     p->model = (struct pool_model){ .tokens_max = read_figure(model, "tokens_max"),
                                     .flops_per_token = read_figure(model, "flops_per_token") };
     for (size_t i = ARRAY_COUNT(texts); i > 0; i--) { /* the first of `texts` has the last word */
@@ -129,27 +127,33 @@ static enum weir_code read_model(struct pool *p, const json_t *answer, bool *kno
             p->model.embeds = p->model.embeds || texts[i - 1] == WEIR_TEXT_EMBEDDING;
         }
     }
-    return WEIR_OK;
+    json_decref(answer);
+    return code;
+}
+
+static enum weir_code ask_inspected(struct pool *p, bool *all, struct weir_error *err)
+{
+    json_t *answer = NULL;
+    const enum weir_code code = pool_ask(p, STR("{\"op\":\"inspection\"}"), &answer, err);
+    *all = read_figure(answer, "inspected") == read_figure(answer, "models");
+    json_decref(answer);
+    return code;
 }
 
 /* Asks on events only, of which the inspection's end is one: asking makes weir_fd readable, so that
  * asking after every step would never sleep. */
-static enum weir_code wait_inspected(struct pool *p, struct weir_error *err)
+enum weir_code pool_wait_inspected(struct pool *p, struct weir_error *err)
 {
     enum weir_code code = WEIR_OK;
-    bool known = false;
+    bool all = false;
     p->changed = true;
     catch_signals(p);
-    while (code == WEIR_OK && !known) {
+    while (code == WEIR_OK && !all) {
         if (p->changed) {
-            json_t *answer = NULL;
             p->changed = false;
-            code = control(p, STR("{\"op\":\"models\"}"), &answer, err);
-            if (code == WEIR_OK)
-                code = read_model(p, answer, &known, err);
-            json_decref(answer);
+            code = ask_inspected(p, &all, err);
         }
-        if (code != WEIR_OK || known)
+        if (code != WEIR_OK || all)
             break;
         uv_run(&p->loop, UV_RUN_ONCE);
         if (p->signal != 0)
@@ -168,7 +172,7 @@ static enum weir_code register_model(struct pool *p, const char *path, struct we
     body_register(&order, &(struct body_model)BODY_MODEL(p->name, path));
     const enum weir_code code =
         order.failed ? weir_fail(err, WEIR_INVALID, "the path of '%s' is over 64 KiB", p->name)
-                     : control(p, buffer_view(&order), NULL, err);
+                     : pool_ask(p, buffer_view(&order), NULL, err);
     buffer_finish(&order);
     return code;
 }
@@ -183,11 +187,10 @@ static void start_loop(struct pool *p)
     CHECK(uv_poll_start(&p->poll, UV_READABLE, on_readable) == 0);
 }
 
-enum weir_code pool_open(const char *name, const char *path, const struct pool_settings *settings,
-                         struct pool **out, struct weir_error *err)
+enum weir_code pool_start(const struct pool_settings *settings, struct pool **out,
+                          struct weir_error *err)
 {
     struct pool *const p = mem_new(1, sizeof(*p));
-    p->name = mem_copy_text(name, strlen(name));
     p->sink = (struct stderr_log){ .least = LOG_ERROR };
     p->weir = weir_open(&(struct weir_options){ .size = sizeof(struct weir_options),
                                                 .memory_bytes = settings->memory.bytes,
@@ -200,14 +203,27 @@ enum weir_code pool_open(const char *name, const char *path, const struct pool_s
                                                 .event_context = p },
                         err);
     if (p->weir == NULL) {
-        mem_free(p->name);
         mem_free(p);
         return err->code;
     }
     start_loop(p);
-    enum weir_code code = register_model(p, path, err);
+    *out = p;
+    return WEIR_OK;
+}
+
+enum weir_code pool_open(const char *name, const char *path, const struct pool_settings *settings,
+                         struct pool **out, struct weir_error *err)
+{
+    struct pool *p;
+    enum weir_code code = pool_start(settings, &p, err);
+    if (code != WEIR_OK)
+        return code;
+    p->name = mem_copy_text(name, strlen(name));
+    code = register_model(p, path, err);
     if (code == WEIR_OK)
-        code = wait_inspected(p, err);
+        code = pool_wait_inspected(p, err);
+    if (code == WEIR_OK)
+        code = read_model(p, err);
     if (code == WEIR_OK)
         *out = p;
     else

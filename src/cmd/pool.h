@@ -1,14 +1,16 @@
-/* pool.h — the pool inside a one-shot verb: one model, one worker, one request at a time.
+/* pool.h — the pool inside a one-shot verb: one request at a time, of one model, by one worker.
  *
  * Owns a libuv loop that polls weir_fd, and catches SIGINT and SIGTERM while it waits, so that the
  * workers are gone before the verb is. Between calls signals have their ordinary effect. */
 #ifndef CMD_POOL_H
 #define CMD_POOL_H
 
+#include "base/str.h"
 #include "cmd/options.h"
 
 #include "weir/weir.h"
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -29,7 +31,15 @@ struct pool_settings {
                .environment = "WEIR_THREADS", .fallback_says = "the cores", .least = 1,            \
                .most = 1024, .help = "Compute threads when the model runs inside this command.")
 
-/* Opens the pool and waits until the model at `path` was inspected. */
+/* A pool without models; its workers are never more than one a model. */
+enum weir_code pool_start(const struct pool_settings *settings, struct pool **out,
+                          struct weir_error *err);
+/* weir_control. *out (NULL: not wanted) is the caller's, json_decref. */
+enum weir_code pool_ask(struct pool *p, struct str order, json_t **out, struct weir_error *err);
+/* Until it is known of every model what it is, or what is wrong with it. */
+enum weir_code pool_wait_inspected(struct pool *p, struct weir_error *err);
+
+/* A pool with the model at `path`, inspected and found to be of use. */
 enum weir_code pool_open(const char *name, const char *path, const struct pool_settings *settings,
                          struct pool **out, struct weir_error *err);
 void pool_close(struct pool *p);

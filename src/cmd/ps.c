@@ -161,8 +161,7 @@ static int ps_run(const struct verb *verb, int argc, char **argv)
         status = verb_misused(verb, "'%s' is one argument too many", o.rest[0]);
     } else if (api_init(&api, &err) != WEIR_OK) {
         status = verb_misused(verb, "%s", err.text);
-    } else if (ask_server(&api, "/weir/v1/status", (struct str){ NULL, 0 }, ASK_MS, &answer,
-                          &err) != WEIR_OK) {
+    } else if (ask_status(&api, ASK_MS, NULL, &answer, &err) != WEIR_OK) {
         status = verb_failed(verb, &err);
     } else {
         struct buffer out;

@@ -341,10 +341,9 @@ const struct verb verb_serve = {
         "\n"
         "What flags and environment leave open, the configuration file says: $WEIR_CONFIG, else\n"
         "$XDG_CONFIG_HOME/weir/weir.conf (~/.config), else /etc/weir/weir.conf. It has options as\n"
-        "`name = value`, [limits], and a section [model NAME] a model with path, capability,\n"
-        "alias, max_workers, min_workers, idle, idle_label, pin, preload, context, slots and\n"
-        "priority. SIGHUP reads it again: models come, change and go without losing a request,\n"
-        "and the budget moves; a file with an error changes nothing.",
+        "`name = value`, [limits], and a section [model NAME] a model, whose keys the manual page\n"
+        "lists. SIGHUP reads it again: models come, change and go without losing a request, and\n"
+        "the budget moves; a file with an error changes nothing.",
     .options = serve_options_table,
     .options_count = SERVE_OPTIONS_COUNT,
     .run = serve_run,

@@ -20,35 +20,52 @@
 #define ORDER_MAX     (256 * KiB)
 #define AT(member)    offsetof(struct model_options, member)
 
-static const struct option model_table[] = {
-    OPTION(.name = "path", .type = OPTION_STRING, .offset = AT(path)),
+const struct option serve_models_keys[] = {
+    OPTION(.name = "path", .type = OPTION_STRING, .offset = AT(path), .argument = "PATH",
+           .fallback_says = "the folder of models",
+           .help = "A folder in Hugging Face layout, a .gguf file or a fake: model."),
     OPTION(.name = "capability", .type = OPTION_STRING, .offset = AT(capability),
-           .fallback_says = "all that its files can"),
-    OPTION(.name = "alias", .type = OPTION_STRING, .offset = AT(alias)),
+           .argument = "NAME,…", .fallback_says = "all that its files can",
+           .help = "Narrows what its files can do."),
+    OPTION(.name = "alias", .type = OPTION_STRING, .offset = AT(alias), .argument = "NAME,…",
+           .help = "Other names for it."),
     OPTION(.name = "max_workers", .type = OPTION_INTEGER, .offset = AT(max_workers),
-           .fallback_says = "as max-workers", .least = 1, .most = 64),
+           .argument = "N", .fallback_says = "as max-workers", .least = 1, .most = 64,
+           .help = "Most workers of it."),
     OPTION(.name = "min_workers", .type = OPTION_INTEGER, .offset = AT(min_workers),
-           .fallback_says = "as min-workers", .least = 0, .most = 64),
-    OPTION(.name = "idle", .type = OPTION_DURATION, .offset = AT(idle_ms),
-           .fallback_says = "as idle", .least = SERVE_IDLE_LEAST_MS, .most = SERVE_IDLE_MOST_MS),
+           .argument = "N", .fallback_says = "as min-workers", .least = 0, .most = 64,
+           .help = "Workers of it that stay loaded."),
+    OPTION(.name = "idle", .type = OPTION_DURATION, .offset = AT(idle_ms), .argument = "SECONDS",
+           .fallback_says = "as idle", .least = SERVE_IDLE_LEAST_MS, .most = SERVE_IDLE_MOST_MS,
+           .help = "One worker leaves each time the model was quiet for so long."),
     OPTION(.name = "idle_label", .type = OPTION_DURATION, .offset = AT(idle_label_ms),
-           .fallback_says = "as idle-label, or idle where that is less",
-           .least = SERVE_IDLE_LEAST_MS, .most = SERVE_IDLE_MOST_MS),
-    OPTION(.name = "pin", .type = OPTION_FLAG, .offset = AT(pin)),
-    OPTION(.name = "preload", .type = OPTION_FLAG, .offset = AT(preload)),
-    OPTION(.name = "context", .type = OPTION_INTEGER, .offset = AT(context),
-           .fallback_says = "the model's own", .least = 1, .most = CONTEXT_MOST),
-    OPTION(.name = "slots", .type = OPTION_INTEGER, .offset = AT(slots),
-           .fallback_says = "as its capability has", .least = 1, .most = SLOTS_MOST),
-    OPTION(.name = "priority", .type = OPTION_CHOICE, .offset = AT(priority), .fallback = "normal",
-           .choices = "critical|high|normal|low|batch"),
-    OPTION(.name = "precision", .type = OPTION_CHOICE, .offset = AT(precision), .fallback = "f32",
-           .choices = "f32|bf16"),
-    OPTION(.name = "truncate", .type = OPTION_FLAG, .offset = AT(truncate)),
+           .argument = "SECONDS", .fallback_says = "as idle-label, or idle where that is less",
+           .least = SERVE_IDLE_LEAST_MS, .most = SERVE_IDLE_MOST_MS,
+           .help = "A worker that was quiet for so long is called Idle; at most idle."),
+    OPTION(.name = "pin", .type = OPTION_FLAG, .offset = AT(pin),
+           .help = "Its last worker leaves neither when idle nor for another model."),
+    OPTION(.name = "preload", .type = OPTION_FLAG, .offset = AT(preload),
+           .help = "Loaded as soon as the server has started."),
+    OPTION(.name = "context", .type = OPTION_INTEGER, .offset = AT(context), .argument = "TOKENS",
+           .fallback_says = "the model's own", .least = 1, .most = CONTEXT_MOST,
+           .help = "Tokens of an input, at most the positions of the model."),
+    OPTION(.name = "slots", .type = OPTION_INTEGER, .offset = AT(slots), .argument = "N",
+           .fallback_says = "as its capability has", .least = 1, .most = SLOTS_MOST,
+           .help = "Jobs that a worker runs together."),
+    OPTION(.name = "priority", .type = OPTION_CHOICE, .offset = AT(priority), .argument = "CLASS",
+           .fallback = "normal", .choices = "critical|high|normal|low|batch",
+           .help = "Priority of requests that say none."),
+    OPTION(.name = "precision", .type = OPTION_CHOICE, .offset = AT(precision), .argument = "FORM",
+           .fallback = "f32", .choices = "f32|bf16",
+           .help = "Form of the weights in matrix products; bf16 halves them."),
+    OPTION(.name = "truncate", .type = OPTION_FLAG, .offset = AT(truncate),
+           .help = "Cuts inputs that are too long, where a request does not say whether to."),
 };
+const size_t serve_models_keys_count = ARRAY_COUNT(serve_models_keys);
 
 enum { ROW_IDLE_LABEL = 6, ROW_PRIORITY = 11, ROW_PRECISION };
-_Static_assert(ARRAY_COUNT(model_table) == ROW_PRECISION + 2, "the rows stand where the enum says");
+_Static_assert(ARRAY_COUNT(serve_models_keys) == ROW_PRECISION + 2,
+               "the rows stand where the enum says");
 
 static struct serve_model *at(const struct serve_models *m, const struct map *map, struct str name)
 {
@@ -64,6 +81,12 @@ static struct serve_model *find(const struct serve_models *m, struct str name)
 const struct serve_model *serve_models_find(const struct serve_models *m, const char *name)
 {
     return find(m, str_of(name));
+}
+
+const struct serve_model *serve_models_called(const struct serve_models *m, const char *name)
+{
+    const struct serve_model *const model = find(m, str_of(name));
+    return model != NULL ? model : at(m, &m->aliases, str_of(name));
 }
 
 static struct serve_model *add(struct serve_models *m, struct str name)
@@ -107,8 +130,9 @@ static enum weir_code read_values(struct serve_model *model, const struct serve_
         from.settings = section->settings;
         from.settings_count = section->count;
     }
-    const enum weir_code code = options_read(&model->values, model_table, ARRAY_COUNT(model_table),
-                                             &model->options, &from, err);
+    const enum weir_code code =
+        options_read(&model->values, serve_models_keys, ARRAY_COUNT(serve_models_keys),
+                     &model->options, &from, err);
     struct model_options *const o = &model->options;
     const bool own_label = model->values.values[ROW_IDLE_LABEL].source != OPTION_FROM_DEFAULT;
     if (code != WEIR_OK)

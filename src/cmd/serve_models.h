@@ -18,7 +18,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The keys of [model NAME]. */
+/* The keys of [model NAME], and where their values go. */
+extern const struct option serve_models_keys[];
+extern const size_t serve_models_keys_count;
+
 struct model_options {
     const char *path, *capability, *alias;
     int64_t max_workers, min_workers, idle_ms, idle_label_ms, context, slots;
@@ -52,6 +55,8 @@ enum weir_code serve_models_read(struct serve_models *m, const struct options *o
 void serve_models_finish(struct serve_models *m);
 
 const struct serve_model *serve_models_find(const struct serve_models *m, const char *name);
+/* By its name or an alias. */
+const struct serve_model *serve_models_called(const struct serve_models *m, const char *name);
 
 /* `[model NAME]` and a line a setting, with where each came from. */
 void serve_models_print(const struct serve_models *m, struct buffer *out);

@@ -11,7 +11,9 @@
 
 #define AT(member) offsetof(struct serve_options, member)
 
-#define LEVEL_WORD(NAME, name) "|" name
+#define LEVEL_WORD(NAME, name)               "|" name
+#define SERVER_LIMIT_WORD(name, value, says) "|" #name "="
+#define LIMIT_WORD(name, value, least, says) "|" #name "="
 
 const struct option serve_options_table[SERVE_OPTIONS_COUNT] = {
     OPTION(.name = "config", .type = OPTION_STRING, .offset = AT(config), .argument = "FILE",
@@ -65,6 +67,7 @@ const struct option serve_options_table[SERVE_OPTIONS_COUNT] = {
            .help = "Folder whose images requests may name by path."),
     OPTION(.name = "limit", .type = OPTION_LIST, .offset = AT(limits), .argument = "NAME=VALUE",
            .environment = "WEIR_LIMIT_",
+           .words = &(SERVER_LIMITS(SERVER_LIMIT_WORD) WEIR_LIMITS(LIMIT_WORD))[1],
            .help =
                "Limit of that name, such as queue_jobs=100, body_bytes=8MiB or deadline_ms=30s."),
     OPTION(.name = "log", .type = OPTION_CHOICE, .offset = AT(log_format), .argument = "FORM",

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define BLOCK       (64 * 1024)
@@ -19,10 +20,26 @@ void texts_of_arguments(struct texts *t, const char *const *arguments, size_t co
 
 void texts_of_lines(struct texts *t, int fd)
 {
+    struct stat file;
     *t = (struct texts){ .fd = fd, .are_lines = true };
+    const off_t at = lseek(fd, 0, SEEK_CUR);
+    if (at >= 0 && fstat(fd, &file) == 0 && S_ISREG(file.st_mode) && file.st_size > at)
+        t->size = (uint64_t)(file.st_size - at);
     buffer_init(&t->in, IN_MAX);
     /* All of it at once, so that the bytes which the batch borrows never move. */
     CHECK(buffer_reserve(&t->in, IN_MAX) != NULL);
+}
+
+size_t texts_total(const struct texts *t)
+{
+    return t->are_lines ? 0 : t->arguments_count;
+}
+
+double texts_share(const struct texts *t)
+{
+    if (!t->are_lines)
+        return (double)t->next / (double)(t->arguments_count > 0 ? t->arguments_count : 1);
+    return t->size > 0 ? (double)(t->passed + t->used) / (double)t->size : -1;
 }
 
 void texts_finish(struct texts *t)
@@ -101,6 +118,7 @@ static bool is_readable_now(int fd)
 static enum weir_code next_lines(struct texts *t, struct weir_error *err)
 {
     buffer_drop(&t->in, t->used);
+    t->passed += t->used;
     t->used = 0;
     for (;;) {
         take_lines(t);

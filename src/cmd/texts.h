@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define TEXTS_BATCH     256
 #define TEXTS_BYTES_MAX (8 * 1024 * 1024) /* of one line; several lines stop at 1 MiB together */
@@ -26,8 +27,9 @@ struct texts {
     size_t arguments_count;
     int fd;
     struct buffer in;
-    size_t used; /* bytes of `in` that the batch borrows */
-    size_t next; /* number of the next text */
+    size_t used;           /* bytes of `in` that the batch borrows */
+    uint64_t passed, size; /* bytes of the lines before the batch, and of a file; 0: not known */
+    size_t next;           /* number of the next text */
     bool ended;
     struct weir_error problem;
 };
@@ -35,6 +37,11 @@ struct texts {
 void texts_of_arguments(struct texts *t, const char *const *arguments, size_t count);
 void texts_of_lines(struct texts *t, int fd);
 void texts_finish(struct texts *t);
+
+/* Texts that will come in all, 0 when that is not known; and what part of the input was given with
+ * the batch, 0 to 1, or less than 0. */
+size_t texts_total(const struct texts *t);
+double texts_share(const struct texts *t);
 
 /* Makes the next batch; count 0 at the end. */
 enum weir_code texts_next(struct texts *t, struct weir_error *err);

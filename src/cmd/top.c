@@ -54,8 +54,7 @@ static enum weir_code look(const struct api *api, struct top_history *h, struct 
     struct top_sample sample;
     struct buffer metrics;
     json_t *status = NULL;
-    const enum weir_code code =
-        ask_server(api, "/weir/v1/status", (struct str){ NULL, 0 }, ANSWER_MS, &status, err);
+    const enum weir_code code = ask_status(api, ANSWER_MS, NULL, &status, err);
     if (code != WEIR_OK)
         return code;
     buffer_init(&metrics, METRICS_MAX);

@@ -12,8 +12,9 @@
 extern char **environ; /* POSIX leaves the declaration to the program */
 
 const struct verb *const verbs[] = {
-    &verb_serve,  &verb_embed, &verb_tokenize, &verb_ps,    &verb_top,    &verb_plan, &verb_load,
-    &verb_unload, &verb_pin,   &verb_unpin,    &verb_bench, &verb_doctor, &verb_help, &verb_version,
+    &verb_serve, &verb_embed,  &verb_tokenize, &verb_ls,      &verb_show, &verb_ps,
+    &verb_top,   &verb_plan,   &verb_load,     &verb_unload,  &verb_pin,  &verb_unpin,
+    &verb_bench, &verb_doctor, &verb_help,     &verb_version,
 };
 const size_t verbs_count = ARRAY_COUNT(verbs);
 
@@ -24,6 +25,14 @@ const struct verb *verb_find(const char *name)
             return verbs[i];
     }
     return NULL;
+}
+
+const char *verb_nearest(const char *name)
+{
+    const char *names[ARRAY_COUNT(verbs)];
+    for (size_t i = 0; i < verbs_count; i++)
+        names[i] = verbs[i]->name;
+    return options_nearest(name, names, verbs_count);
 }
 
 void verb_print_help(const struct verb *verb, struct buffer *out)

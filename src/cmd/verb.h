@@ -23,13 +23,16 @@ struct verb {
     int (*run)(const struct verb *verb, int argc, char **argv); /* argv[0]: first behind the verb */
 };
 
-extern const struct verb verb_serve, verb_embed, verb_tokenize, verb_ps, verb_top, verb_plan,
-    verb_load, verb_unload, verb_pin, verb_unpin, verb_bench, verb_doctor, verb_help, verb_version;
+extern const struct verb verb_serve, verb_embed, verb_tokenize, verb_ps, verb_top, verb_ls,
+    verb_show, verb_plan, verb_load, verb_unload, verb_pin, verb_unpin, verb_bench, verb_doctor,
+    verb_help, verb_version;
 
 extern const struct verb *const verbs[];
 extern const size_t verbs_count;
 
 const struct verb *verb_find(const char *name);
+/* The name of the verb most like it, or NULL. */
+const char *verb_nearest(const char *name);
 void verb_print_help(const struct verb *verb, struct buffer *out);
 
 /* Reads the verb's options into `target`. False when the verb is over already: *status is 0 when

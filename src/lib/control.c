@@ -100,15 +100,14 @@ static enum weir_code get_capabilities(json_t *o, uint32_t *out, struct weir_err
 /* Absent leaves *out as it is. */
 static enum weir_code get_priority(json_t *o, uint8_t *out, struct weir_error *err)
 {
-    static const char *const names[] = { "critical", "high", "normal", "low", "batch" };
     const char *name;
     if (json_object_get(o, "priority") == NULL)
         return WEIR_OK;
     if (get_text(o, "priority", &name, err) != WEIR_OK)
         return err->code;
-    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
-        if (strcmp(names[i], name) == 0) {
-            *out = (uint8_t)i;
+    for (uint8_t i = 0; i < PRIORITIES; i++) {
+        if (strcmp(supervisor_priority_name(i), name) == 0) {
+            *out = i;
             return WEIR_OK;
         }
     }

@@ -14,8 +14,6 @@
 
 #define WORKERS_MOST 1024 /* of one model */
 
-#define PRIORITY_NORMAL 2 /* of 0, critical, to 4, batch */
-
 struct weir {
     struct supervisor *supervisor;
     struct world world;

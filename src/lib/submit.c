@@ -161,7 +161,8 @@ static const void *settle_input(struct weir *w, const struct weir_request *r,
 uint64_t weir_submit(struct weir *w, const struct weir_request *r, struct weir_error *err)
 {
     /* weir.h puts the default first, the queue the most urgent. */
-    static const uint8_t priorities[] = { PRIORITY_NORMAL, 0, 1, 3, 4 };
+    static const uint8_t priorities[] = { PRIORITY_NORMAL, PRIORITY_CRITICAL, PRIORITY_HIGH,
+                                          PRIORITY_LOW, PRIORITY_BATCH };
     uint8_t *payload = NULL;
     size_t bytes = 0;
     struct weir_embed embed;

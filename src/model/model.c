@@ -146,6 +146,7 @@ static enum weir_code price(struct opened *o, struct weir_error *err)
     info->dim = o->modules.dim;
     info->vocab = c->vocab;
     info->slots = EMBEDDING_SLOTS;
+    info->default_prompt = prompts_names(&o->prompts, info->prompts, sizeof(info->prompts));
     return digest(o, err);
 }
 

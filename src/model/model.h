@@ -36,7 +36,9 @@ struct model_info {
     uint32_t tokens_max;      /* limit of one input, special tokens included */
     uint32_t dim;
     uint32_t vocab;
-    uint32_t slots; /* default number of jobs together */
+    uint32_t slots;    /* default number of jobs together */
+    char prompts[256]; /* as prompts_names writes them */
+    uint32_t default_prompt;
 };
 
 struct model_settings {

@@ -128,6 +128,39 @@ void prompts_finish(struct prompts *p)
     memset(p, 0, sizeof(*p));
 }
 
+static bool is_line(struct str name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        if ((unsigned char)name.data[i] < ' ' || name.data[i] == 0x7f)
+            return false;
+    }
+    return name.len > 0 && str_utf8_valid(name) == name.len;
+}
+
+uint32_t prompts_names(const struct prompts *p, char *out, size_t room)
+{
+    static const char more[] = "…\n";
+    uint32_t line = 0, found = 0;
+    size_t used = 0;
+    memset(out, 0, room);
+    for (size_t i = 0; i < p->count; i++) {
+        const struct str name = str_of(p->list[i].name);
+        if (p->list[i].text[0] == '\0' || !is_line(name))
+            continue;
+        if (name.len + 1 + sizeof(more) > room - used) {
+            memcpy(out + used, more, sizeof(more));
+            break;
+        }
+        memcpy(out + used, name.data, name.len);
+        out[used + name.len] = '\n';
+        used += name.len + 1;
+        line++;
+        if (i == p->default_index)
+            found = line;
+    }
+    return found;
+}
+
 enum weir_code prompts_find(const struct prompts *p, struct str name, struct str *out_text,
                             struct weir_error *err)
 {

@@ -10,6 +10,7 @@
 #include "model/folder.h"
 
 #include <stddef.h>
+#include <stdint.h>
 
 #define PROMPTS_MAX      64
 #define PROMPT_BYTES_MAX 16384
@@ -25,6 +26,11 @@ struct prompts {
 
 enum weir_code prompts_read(struct folder *f, struct prompts *out, struct weir_error *err);
 void prompts_finish(struct prompts *p);
+
+/* The names of those that have a text, a line each, as many as there is room for; where that is not
+ * all, the last line is "…". Names that are no single line of text are left out. Returns which line
+ * is the default's, from 1, or 0. */
+uint32_t prompts_names(const struct prompts *p, char *out, size_t room);
 
 /* The text of that name; of an empty name the default's, or none. WEIR_INVALID lists what is
  * known. Borrowed. */

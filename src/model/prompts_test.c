@@ -135,6 +135,26 @@ static void test_limits(void **state)
     assert_non_null(strstr(err.text, "16385 bytes, the limit is 16384"));
 }
 
+static void test_names_for_people(void **state)
+{
+    static const char text[] = "{\"prompts\": {\"none\": \"\", \"a\": \"A: \", \"b\\nc\": \"x\","
+                               "\"second\": \"2: \"}, \"default_prompt_name\": \"second\"}";
+    struct prompts p;
+    char names[24];
+    (void)state;
+    assert_int_equal(read_text(text, &p, NULL), WEIR_OK);
+    assert_int_equal(prompts_names(&p, names, sizeof(names)), 2);
+    assert_string_equal(names, "a\nsecond\n");
+    /* Room for "a", its line end and the mark of more, but not for "second". */
+    assert_int_equal(prompts_names(&p, names, 12), 0);
+    assert_string_equal(names, "a\n…\n");
+    prompts_finish(&p);
+    assert_int_equal(read_text("{}", &p, NULL), WEIR_OK);
+    assert_int_equal(prompts_names(&p, names, sizeof(names)), 0);
+    assert_string_equal(names, "");
+    prompts_finish(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -142,6 +162,7 @@ int main(void)
         cmocka_unit_test(test_names_and_the_default),
         cmocka_unit_test(test_what_is_refused_is_named),
         cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_names_for_people),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -110,7 +110,7 @@ void http_reply_chunk(struct buffer *out, struct str piece)
     buffer_text(out, "\r\n");
 }
 
-static const char *error_type(int status)
+const char *http_reply_type(int status)
 {
     switch (status) {
     case 401: return "authentication_error";
@@ -156,7 +156,7 @@ void http_reply_error(struct buffer *out, const struct weir_error *err, const ch
         write_overflow(&j, err);
     else
         jsonw_key(&j, "message"), jsonw_text(&j, err->text[0] ? err->text : error_says(err->code));
-    jsonw_key(&j, "type"), jsonw_text(&j, error_type(error_http_status(err->code)));
+    jsonw_key(&j, "type"), jsonw_text(&j, http_reply_type(error_http_status(err->code)));
     jsonw_key(&j, "param"), jsonw_text(&j, param ? param : param_of(err));
     jsonw_key(&j, "code"), jsonw_text(&j, error_name(err->code));
     jsonw_end(&j);

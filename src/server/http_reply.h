@@ -33,6 +33,7 @@ const char *http_reply_reason(int status); /* "Not Found"; "Status" when we neve
 
 /* {"error":{"message","type","param","code"}} as OpenAI's clients read it; `param` may be NULL. */
 void http_reply_error(struct buffer *out, const struct weir_error *err, const char *param);
+const char *http_reply_type(int status); /* the "type" in it: "invalid_request_error" */
 /* The fields that tell a client whether and when to try again. */
 void http_reply_retry(struct buffer *fields, const struct weir_error *err);
 

@@ -18,6 +18,7 @@ struct route {
     const char *method;
     const char *path;
     void (*begin)(struct exchange *x);
+    const char *says; /* one sentence on what it answers */
 };
 
 /* Finds the route of a request. WEIR_NO_SUCH_PATH, or WEIR_METHOD when the path has others, is in

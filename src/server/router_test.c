@@ -60,6 +60,16 @@ static const struct row rows[] = {
     { "GET",    "/health/",               WEIR_NO_SUCH_PATH, NULL,                  NULL         },
 };
 
+/* The reference is made of the table. */
+static void routes_say_what_they_answer(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < router_count(); i++) {
+        assert_non_null(router_at(i)->says);
+        assert_true(str_ends(str_of(router_at(i)->says), STR(".")));
+    }
+}
+
 static void routes_are_found(void **state)
 {
     (void)state;
@@ -107,6 +117,7 @@ static void allowed_methods_are_listed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(routes_say_what_they_answer),
         cmocka_unit_test(routes_are_found),
         cmocka_unit_test(allowed_methods_are_listed),
     };

@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+struct buffer;
 struct server;
 struct sockaddr;
 struct weir;
@@ -70,6 +71,9 @@ enum weir_code server_listen(struct server *s, const char *address, char out_url
 /* For weir_options.on_event: hands the object to every reader of /weir/v1/events. Legal before
  * server_create (NULL server: nothing happens). */
 void server_event(struct server *s, const char *json, size_t bytes);
+
+/* Appends the text of GET /metrics. */
+enum weir_code server_metrics(struct server *s, struct buffer *out, struct weir_error *err);
 
 /* From now on /health/ready answers 503; requests go on to the pool, which refuses them itself. */
 void server_drain(struct server *s);

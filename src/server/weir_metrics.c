@@ -56,24 +56,30 @@ static size_t in_flight(const struct server *s)
     return count;
 }
 
+enum weir_code server_metrics(struct server *s, struct buffer *out, struct weir_error *err)
+{
+    struct str answer;
+    if (order_plain(s->pool, "metrics", &answer, err) != WEIR_OK ||
+        metrics_text_pool(out, answer, err) != WEIR_OK)
+        return err->code;
+    http_stats_write(s->stats, out);
+    write_one(out, "weir_http_connections", "Open connections of clients.",
+              (double)s->connections_count);
+    write_one(out, "weir_http_in_flight", "Requests that have no whole answer yet.",
+              (double)in_flight(s));
+    write_process(out, s);
+    return WEIR_OK;
+}
+
 void weir_metrics_begin(struct exchange *x)
 {
-    struct server *s = x->server;
-    struct str answer;
     struct weir_error err;
     struct buffer body;
     buffer_init(&body, REPLY_BYTES_MAX);
-    if (order_plain(s->pool, "metrics", &answer, &err) != WEIR_OK ||
-        metrics_text_pool(&body, answer, &err) != WEIR_OK) {
-        buffer_finish(&body);
-        exchange_fail(x, &err, NULL);
+    if (server_metrics(x->server, &body, &err) == WEIR_OK) {
+        exchange_reply(x, 200, "text/plain; version=0.0.4; charset=utf-8", &body);
         return;
     }
-    http_stats_write(s->stats, &body);
-    write_one(&body, "weir_http_connections", "Open connections of clients.",
-              (double)s->connections_count);
-    write_one(&body, "weir_http_in_flight", "Requests that have no whole answer yet.",
-              (double)in_flight(s));
-    write_process(&body, s);
-    exchange_reply(x, 200, "text/plain; version=0.0.4; charset=utf-8", &body);
+    buffer_finish(&body);
+    exchange_fail(x, &err, NULL);
 }

@@ -243,6 +243,7 @@ enum weir_code supervisor_plan(struct supervisor *s, const char *name, struct js
     jsonw_key(out, "prepared"), jsonw_bool(out, prepare_shares(s, m));
     write_victims(s, &v, &j, out);
     jsonw_key(out, "reason"), jsonw_text(out, reason.text);
+    jsonw_key(out, "about"), status_describe(m, out);
     jsonw_end(out);
     ledger_view_finish(&v);
     return WEIR_OK;

@@ -15,12 +15,11 @@
 
 #include "base/list.h"
 #include "base/map.h"
+#include "supervisor/settings.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#define PRIORITIES 5
 
 struct job;
 struct queue_client;

@@ -15,6 +15,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Classes of requests, the most urgent first. */
+#define PRIORITY_NAMES(X)                                                                          \
+    X(CRITICAL, "critical") X(HIGH, "high") X(NORMAL, "normal") X(LOW, "low") X(BATCH, "batch")
+enum request_priority {
+#define X(NAME, name) PRIORITY_##NAME,
+    PRIORITY_NAMES(X)
+#undef X
+        PRIORITIES
+};
+
 /* One transition or decision. Texts are borrowed for the call; NULL where there is none. */
 struct pool_event {
     const char *kind; /* "state", "registered", "inspected", "grant", "wait", "evict", "never", … */
@@ -63,7 +73,7 @@ struct model_settings {
     const char *const *aliases; /* other names for it */
     size_t aliases_count;
     uint32_t capabilities; /* a bit each, to narrow what its files can; 0: all */
-    uint8_t priority;      /* of requests that say 2, normal */
+    uint8_t priority;      /* of requests that say PRIORITY_NORMAL */
     bool pin;              /* its last worker neither leaves when idle nor for another model */
     bool preload;          /* loaded once, as soon as it was inspected */
     bool truncate;         /* what embeddings get that do not say: see supervisor_truncates */
@@ -92,7 +102,7 @@ struct submission {
     const char *model;
     enum weir_capability capability;
     enum weir_operation operation;
-    uint8_t priority;      /* 0 critical … 4 batch */
+    uint8_t priority;      /* enum request_priority */
     bool own_credit;       /* the caller returns credit itself */
     bool mergeable;        /* equal to another that waits or runs, it may share its answer */
     int64_t deadline_ms;   /* from now, 0: the limit */

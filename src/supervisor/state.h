@@ -70,6 +70,10 @@ void event_emit(struct supervisor *s, const struct pool_event *event);
 void model_touch(struct supervisor *s, struct model *m); /* look at it in this turn */
 void child_touch(struct supervisor *s, struct child *c);
 
+/* Everything that is known of a model whether it is loaded or not, as one object: what inspection
+ * found, its plan in bytes, its settings. */
+void status_describe(const struct model *m, struct jsonw *out);
+
 /* The steps of the turn, for one model or for all. place.c: */
 void turn_place(struct supervisor *s, struct model *m);
 void child_remember(struct child *c, uint64_t affinity);

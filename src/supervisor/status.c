@@ -76,6 +76,9 @@ static void write_model(struct supervisor *s, struct jsonw *out, const struct mo
     jsonw_key(out, "weights_leased"), jsonw_u64(out, m->weights_held);
     jsonw_key(out, "slots"), jsonw_u64(out, m->holders > 0 ? m->granted_slots : 0);
     jsonw_key(out, "context"), jsonw_u64(out, m->holders > 0 ? m->granted_context : 0);
+    jsonw_key(out, "path"), jsonw_text(out, m->path);
+    jsonw_key(out, "inspected"), jsonw_bool(out, m->inspection != INSPECTION_PENDING);
+    jsonw_key(out, "weights"), jsonw_u64(out, m->plan.weights_bytes);
     write_packing(out, m);
     jsonw_key(out, "preparation"), jsonw_text(out, preparation_name(m->preparation));
     jsonw_key(out, "workers");
@@ -112,9 +115,8 @@ void supervisor_status(struct supervisor *s, struct jsonw *out)
     jsonw_end(out);
 }
 
-static void write_entry(struct jsonw *out, const struct model *m)
+static void write_facts(struct jsonw *out, const struct model *m)
 {
-    jsonw_object(out);
     jsonw_key(out, "name"), jsonw_text(out, m->name);
     write_aliases(out, m);
     write_capabilities(out, m);
@@ -127,6 +129,76 @@ static void write_entry(struct jsonw *out, const struct model *m)
     jsonw_key(out, "weights"), jsonw_u64(out, m->plan.weights_bytes);
     write_packing(out, m);
     jsonw_key(out, "flops_per_token"), jsonw_u64(out, m->plan.flops_per_token);
+}
+
+static void write_entry(struct jsonw *out, const struct model *m)
+{
+    jsonw_object(out);
+    write_facts(out, m);
+    jsonw_end(out);
+}
+
+/* What the caller registered; 0 slots or context: the plan's own. */
+static void write_settings(struct jsonw *out, const struct model *m)
+{
+    const struct model_settings *set = &m->settings;
+    jsonw_object(out);
+    jsonw_key(out, "max_workers"), jsonw_u64(out, set->max_workers);
+    jsonw_key(out, "min_workers"), jsonw_u64(out, set->min_workers);
+    jsonw_key(out, "idle_ms"), jsonw_i64(out, set->idle_ms);
+    jsonw_key(out, "idle_label_ms"), jsonw_i64(out, set->idle_label_ms);
+    jsonw_key(out, "slots"), jsonw_u64(out, set->slots);
+    jsonw_key(out, "context"), jsonw_u64(out, m->context_asked);
+    jsonw_key(out, "priority"), jsonw_text(out, supervisor_priority_name(set->priority));
+    jsonw_key(out, "precision"), jsonw_text(out, plan_precision_name(set->precision));
+    jsonw_key(out, "pin"), jsonw_bool(out, set->pin);
+    jsonw_key(out, "preload"), jsonw_bool(out, set->preload);
+    jsonw_key(out, "truncate"), jsonw_bool(out, set->truncate);
+    jsonw_end(out);
+}
+
+const char *supervisor_priority_name(unsigned priority)
+{
+    static const char *const names[PRIORITIES] = {
+#define X(NAME, name) [PRIORITY_##NAME] = (name),
+        PRIORITY_NAMES(X)
+#undef X
+    };
+    return priority < PRIORITIES ? names[priority] : "unknown";
+}
+
+static void write_prompts(struct jsonw *out, const struct model *m)
+{
+    struct str rest = str_of(m->plan.prompts), line, chosen = { NULL, 0 };
+    jsonw_key(out, "prompts");
+    jsonw_array(out);
+    for (uint32_t i = 1; rest.len > 0; i++) {
+        str_cut(rest, '\n', &line, &rest);
+        if (i == m->plan.default_prompt)
+            chosen = line;
+        jsonw_str(out, line);
+    }
+    jsonw_end(out);
+    jsonw_key(out, "default_prompt");
+    if (chosen.data != NULL)
+        jsonw_str(out, chosen);
+    else
+        jsonw_null(out);
+}
+
+void status_describe(const struct model *m, struct jsonw *out)
+{
+    jsonw_object(out);
+    write_facts(out, m);
+    jsonw_key(out, "path"), jsonw_text(out, m->path);
+    jsonw_key(out, "positions"), jsonw_u64(out, m->plan.positions);
+    jsonw_key(out, "slots"), jsonw_u64(out, m->plan.slots);
+    jsonw_key(out, "fixed"), jsonw_u64(out, m->plan.fixed_bytes);
+    jsonw_key(out, "per_slot"), jsonw_u64(out, m->plan.per_slot_bytes);
+    jsonw_key(out, "per_token"), jsonw_u64(out, m->plan.per_token_bytes);
+    jsonw_key(out, "scratch_per_thread"), jsonw_u64(out, m->plan.scratch_per_thread_bytes);
+    write_prompts(out, m);
+    jsonw_key(out, "settings"), write_settings(out, m);
     jsonw_end(out);
 }
 

@@ -54,6 +54,8 @@ static void assert_text(struct test_pool *t, write_text *write, const char *expe
 
 #define CAPABILITIES  "['text_embedding','text_to_text']"
 #define NONE_PREPARES "'preparing':0},"
+#define UNKNOWN       "'path':'/files','inspected':false,'weights':0," PACKING
+#define KNOWN         "'path':'/files','inspected':true,'weights':100," PACKING
 #define PACKING       "'precision':'f32','packed':0,'preparation':'none',"
 #define UNPACKED      "'weights':0,'precision':'f32','packed':0,'flops_per_token':0"
 #define NAMED         "'models':[{'name':'org/m@r1','aliases':['m','other'],'capabilities':"
@@ -97,7 +99,7 @@ static void a_model_is_shown_in_every_phase(void **state)
         "{'memory':{'budget':1048576000,'leased':0,'measured':0,'pressure':'Low'," NONE_PREPARES
         "'draining':false," NAMED "[],'revision':'r1','pinned':false,'draining':false,"
         "'queue':0,'predicted_wait_ms':0,'oldest_ms':0,'breaker':'closed','problem':null,"
-        "'spawned':0,'weights_leased':0,'slots':0,'context':0," PACKING "'workers':[]}]}");
+        "'spawned':0,'weights_leased':0,'slots':0,'context':0," UNKNOWN "'workers':[]}]}");
     test_run_until(t, SECOND);
     test_submit(t, "m", "e", 0);
     test_run_until(t, SECOND + 110);
@@ -106,7 +108,7 @@ static void a_model_is_shown_in_every_phase(void **state)
         "{'memory':{'budget':1048576000,'leased':118,'measured':0,'pressure':'Low'," NONE_PREPARES
         "'draining':false," NAMED CAPABILITIES ",'revision':'r1','pinned':false,'draining':false,"
         "'queue':1,'predicted_wait_ms':0,'oldest_ms':110,'breaker':'closed','problem':null,"
-        "'spawned':1,'weights_leased':100,'slots':2,'context':256," PACKING
+        "'spawned':1,'weights_leased':100,'slots':2,'context':256," KNOWN
         "'workers':[{'id':2,'pid':2,'state':'Loading','leased':18,'measured':0,"
         "'slots':2,'context':256,'jobs':0,'idle_ms':0}]}]}");
     test_run_until(t, SECOND + 550);
@@ -117,7 +119,7 @@ static void a_model_is_shown_in_every_phase(void **state)
         "'pressure':'Low'," NONE_PREPARES "'draining':false," NAMED CAPABILITIES
         ",'revision':'r1','pinned':false,'draining':false,"
         "'queue':0,'predicted_wait_ms':0,'oldest_ms':0,'breaker':'closed','problem':null,"
-        "'spawned':1,'weights_leased':100,'slots':2,'context':256," PACKING
+        "'spawned':1,'weights_leased':100,'slots':2,'context':256," KNOWN
         "'workers':[{'id':2,'pid':2,'state':'Processing','leased':20971520,'measured':20971520,"
         "'slots':2,'context':256,'jobs':1,'idle_ms':0}]}]}");
     test_run_until(t, 5 * SECOND);
@@ -126,7 +128,7 @@ static void a_model_is_shown_in_every_phase(void **state)
                 "'pressure':'Low'," NONE_PREPARES "'draining':false," NAMED CAPABILITIES
                 ",'revision':'r1','pinned':false,'draining':false,"
                 "'queue':0,'predicted_wait_ms':0,'oldest_ms':0,'breaker':'closed','problem':null,"
-                "'spawned':1,'weights_leased':100,'slots':2,'context':256," PACKING
+                "'spawned':1,'weights_leased':100,'slots':2,'context':256," KNOWN
                 "'workers':[{'id':2,'pid':2,'state':'Ready','leased':20971520,'measured':20971520,"
                 "'slots':2,'context':256,'jobs':0,'idle_ms':3390}]}]}");
     test_submit(t, "m", "r", 0);
@@ -141,7 +143,7 @@ static void a_model_is_shown_in_every_phase(void **state)
         "'pressure':'Critical'," NONE_PREPARES "'draining':true," NAMED CAPABILITIES
         ",'revision':'r1','pinned':true,'draining':true,"
         "'queue':0,'predicted_wait_ms':0,'oldest_ms':0,'breaker':'closed','problem':null,"
-        "'spawned':1,'weights_leased':100,'slots':2,'context':256," PACKING
+        "'spawned':1,'weights_leased':100,'slots':2,'context':256," KNOWN
         "'workers':[{'id':2,'pid':2,'state':'Processing','leased':20971520,'measured':20971520,"
         "'slots':2,'context':256,'jobs':1,'idle_ms':0}]}]}");
     test_close(t);

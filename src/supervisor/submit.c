@@ -8,8 +8,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define PRIORITY_NORMAL 2
-
 static uint64_t job_hash(const struct model *m, const struct submission *r)
 {
     uint64_t parts[4] = { str_hash(str_of(m->name)), (uint64_t)r->capability,

@@ -73,6 +73,7 @@ bool supervisor_is_dirty(const struct supervisor *s); /* a fact was recorded sin
  * have a name, or of the one that `name` names, if any. */
 void supervisor_status(struct supervisor *s, struct jsonw *out);
 void supervisor_models(struct supervisor *s, const char *name, struct jsonw *out);
+const char *supervisor_priority_name(unsigned priority); /* "normal"; "unknown" out of range */
 /* {"models":N,"inspected":N,"first":the name of one that is not, or null}. */
 void supervisor_inspection(const struct supervisor *s, struct jsonw *out);
 /* The memory that there is, the budget and where it came from, and the build. */

@@ -76,6 +76,8 @@ void plan_write(struct buffer *out, const struct plan *p)
     buffer_u32(out, p->tokens_max);
     buffer_u32(out, p->dim);
     buffer_u32(out, p->slots);
+    buffer_append(out, p->prompts, sizeof(p->prompts));
+    buffer_u32(out, p->default_prompt);
 }
 
 /* The name is shown to people and logs: graphic ASCII, and nothing but NULs behind its end. */
@@ -91,6 +93,24 @@ static bool is_name(const char *text, size_t size)
             return false;
     }
     return true;
+}
+
+/* Lines of UTF-8 without control characters, each ended, and nothing but NULs behind them. */
+static bool are_lines(const char *text, size_t size)
+{
+    size_t n = 0;
+    while (n < size && text[n] != '\0') {
+        const unsigned char c = (unsigned char)text[n];
+        if ((c < ' ' && c != '\n') || c == 0x7f)
+            return false;
+        n++;
+    }
+    for (size_t i = n; i < size; i++) {
+        if (text[i] != '\0')
+            return false;
+    }
+    return n < size && (n == 0 || text[n - 1] == '\n') &&
+           str_utf8_valid((struct str){ text, n }) == n;
 }
 
 void plan_read(struct reader *in, struct plan *p)
@@ -111,10 +131,13 @@ void plan_read(struct reader *in, struct plan *p)
     read.tokens_max = reader_u32(in);
     read.dim = reader_u32(in);
     read.slots = reader_u32(in);
+    const uint8_t *prompts = reader_bytes(in, sizeof(read.prompts));
+    read.default_prompt = reader_u32(in);
     if (!reader_ok(in))
         return;
     memcpy(read.architecture, architecture, sizeof(read.architecture));
     memcpy(read.digest, digest, sizeof(read.digest));
+    memcpy(read.prompts, prompts, sizeof(read.prompts));
     if (read.capabilities == 0 || read.capabilities >= 1u << WEIR_CAPABILITY_COUNT)
         reader_fail(in, "capabilities of a plan out of range");
     else if (!is_name(read.architecture, sizeof(read.architecture)))
@@ -123,6 +146,8 @@ void plan_read(struct reader *in, struct plan *p)
         reader_fail(in, "slots of a plan out of range");
     else if (read.dim > DIM_MAX)
         reader_fail(in, "dim of a plan out of range");
+    else if (!are_lines(read.prompts, sizeof(read.prompts)))
+        reader_fail(in, "prompts of a plan out of range");
     else
         *p = read;
 }

@@ -21,6 +21,8 @@ enum plan_precision {
         PLAN_PRECISIONS
 };
 
+#define PLAN_PROMPTS_ROOM 256
+
 struct plan {
     uint32_t capabilities;  /* a bit an enum weir_capability */
     char architecture[32];  /* "bert", "fake" */
@@ -38,6 +40,10 @@ struct plan {
     uint32_t tokens_max;      /* limit of one input */
     uint32_t dim;             /* of its vectors, or 0 */
     uint32_t slots;           /* jobs it runs together unless told otherwise; at least 1 */
+    /* For people: the names of the texts that it can put before an input, a line each, "…" for
+     * those that had no room; and which of them it does when none is asked for, from 1, or 0. */
+    char prompts[PLAN_PROMPTS_ROOM];
+    uint32_t default_prompt;
 };
 
 /* Private bytes of one worker without its packed weights; saturates at UINT64_MAX. */

@@ -24,7 +24,9 @@ static struct plan example(void)
         .positions = 512,
         .tokens_max = 256,
         .dim = 384,
-        .slots = 32
+        .slots = 32,
+        .prompts = "query\npassage\n",
+        .default_prompt = 2
     };
 }
 
@@ -148,6 +150,23 @@ static void the_architecture_is_a_word(void **state)
     refused(&p, "architecture of a plan out of range");
 }
 
+static void prompts_are_lines(void **state)
+{
+    static const char *const wrong[] = { "query", "query\npassage", "a\tb\n", "\x7f\n", "\xff\n" };
+    (void)state;
+    struct plan p = example();
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        memset(p.prompts, 0, sizeof(p.prompts));
+        memcpy(p.prompts, wrong[i], strlen(wrong[i]));
+        refused(&p, "prompts of a plan out of range");
+    }
+    memset(p.prompts, '\n', sizeof(p.prompts)); /* no NUL */
+    refused(&p, "prompts of a plan out of range");
+    p = example();
+    p.prompts[100] = 'x'; /* behind the end */
+    refused(&p, "prompts of a plan out of range");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -158,6 +177,7 @@ int main(void)
         cmocka_unit_test(precisions_have_names),
         cmocka_unit_test(fields_out_of_range_are_refused),
         cmocka_unit_test(the_architecture_is_a_word),
+        cmocka_unit_test(prompts_are_lines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

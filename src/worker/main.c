@@ -26,17 +26,20 @@ static struct plan plan_of(const struct model_info *info)
                          .positions = info->positions,
                          .tokens_max = info->tokens_max,
                          .dim = info->dim,
-                         .slots = info->slots };
+                         .slots = info->slots,
+                         .default_prompt = info->default_prompt };
     _Static_assert((int)PLAN_PRECISIONS == (int)PRECISION_COUNT &&
                        (int)PLAN_BF16 == (int)PRECISION_BF16,
                    "precisions have the same numbers on the wire and in the kernels");
     for (size_t i = 0; i < PRECISION_COUNT; i++)
         plan.packed_bytes[i] = info->packed_bytes[i];
     _Static_assert(sizeof(plan.architecture) == sizeof(info->architecture) &&
-                       sizeof(plan.digest) == sizeof(info->digest),
+                       sizeof(plan.digest) == sizeof(info->digest) &&
+                       sizeof(plan.prompts) == sizeof(info->prompts),
                    "a plan repeats what the model says of itself");
     memcpy(plan.architecture, info->architecture, sizeof(plan.architecture));
     memcpy(plan.digest, info->digest, sizeof(plan.digest));
+    memcpy(plan.prompts, info->prompts, sizeof(plan.prompts));
     return plan;
 }
 

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import pty
+import re
 import signal
 import struct
 import subprocess
@@ -24,7 +25,7 @@ def lines(done):
 def test_help(weir):
     done = weir("help")
     assert done.returncode == 0
-    for verb in ("serve", "embed", "tokenize", "ps", "top", "plan", "load", "unload", "pin", "unpin",
+    for verb in ("serve", "embed", "tokenize", "ls", "show", "ps", "top", "plan", "load", "unload", "pin", "unpin",
                  "bench", "help"):
         assert f"\n  {verb} " in done.stdout
         about = weir("help", verb)
@@ -34,14 +35,15 @@ def test_help(weir):
                  "--idle", "--idle-label", "--allow-host", "--allow-origin", "--limit", "--log",
                  "--log-level", "--print-config", "--config", "--models"):
         assert f"  {flag}" in flags
-    assert weir("--help").stdout == done.stdout
-    assert weir("serve", "--help").stdout == flags
+    assert weir("--help").stdout == weir("-h").stdout == done.stdout
+    assert weir("serve", "--help").stdout == weir("serve", "-h").stdout == flags
 
 
 @pytest.mark.parametrize("arguments, named", [
     ([], "verb"),
-    (["embde"], "embde"),
+    (["embde"], "'embed'?"),
     (["help", "nothing"], "nothing"),
+    (["help", "embde"], "'embed'?"),
     (["embed"], "MODEL"),
     (["embed", FAKE], "TEXT"),
     (["embed", FAKE, "x", "--colour"], "--colour"),
@@ -50,6 +52,9 @@ def test_help(weir):
     (["embed", FAKE, "x", "--dimensions", "0"], "dimensions"),
     (["tokenize", FAKE], "TEXT"),
     (["ps", "extra"], "extra"),
+    (["ls", "extra"], "extra"),
+    (["ls", "--json", "--names"], "--names"),
+    (["show"], "MODEL"),
     (["top", "extra"], "extra"),
     (["top"], "weir ps"),
     (["plan"], "MODEL"),
@@ -98,6 +103,11 @@ def test_print_config(weir):
         assert expected in rows, (expected, rows)
     assert [row for row in rows if row.startswith("idle = 7  (environment WEIR_IDLE")]
     assert [row for row in rows if "ping_ms=250" in row and "environment" in row]
+    for flag in re.findall(r"^  --([a-z-]+)", weir("help", "serve").stdout, re.M):
+        assert [row for row in rows if row.startswith(f"{flag} = ")], flag
+    settings = rows[rows.index("[model a]") + 1:]
+    for key in ("path", "capability", "alias", "max_workers", "idle_label", "precision", "truncate"):
+        assert [row for row in settings if row.startswith(f"{key} = ")], key
 
 
 def test_every_limit_can_be_set(weir):
@@ -180,6 +190,129 @@ def test_embed_npy(weir, tmp_path):
     assert list(numbers) == [struct.unpack("<f", struct.pack("<f", v))[0] for v in expected]
 
 
+def npy_rows(file):
+    """The rows of a NumPy file, which must have as many as it says."""
+    data = file.read_bytes()
+    length = struct.unpack("<H", data[8:10])[0]
+    count, dim = map(int, re.search(r"'shape': \((\d+), (\d+)\)", data[:10 + length].decode("latin-1")).groups())
+    numbers = struct.unpack(f"<{count * dim}f", data[10 + length:])
+    return [list(numbers[i * dim:(i + 1) * dim]) for i in range(count)]
+
+
+def test_embed_into_a_file(weir, tmp_path):
+    printed = weir("embed", FAKE, "one", "two").stdout
+    file = tmp_path / "out.json"
+    file.write_text("old")
+    file.chmod(0o640)
+    done = weir("embed", FAKE, "one", "two", "-o", file)
+    assert done.returncode == 0 and done.stdout == "", done
+    assert file.read_text() == printed and file.stat().st_mode & 0o777 == 0o640
+    by_name = tmp_path / "out.npy"
+    assert weir("embed", FAKE, "one", "two", "-o", by_name).returncode == 0
+    assert len(npy_rows(by_name)) == 2
+    device = weir("embed", FAKE, "one", "-o", "/dev/null")
+    assert device.returncode == 1 and "no regular file" in device.stderr, device
+    assert sorted(entry.name for entry in tmp_path.glob("out*")) == ["out.json", "out.npy"]
+
+
+def test_embed_keeps_what_was_answered_before_an_error(weir, tmp_path):
+    file = tmp_path / "out.json"
+    file.write_text("old")
+    done = weir("embed", FAKE, "-", "-o", file, input="".join(f"line {i}\n" for i in range(300)) + "\n")
+    assert done.returncode == 1 and "line 301" in done.stderr, done
+    assert f"the first 300 answers are in {file}.part" in done.stderr
+    kept = (tmp_path / "out.json.part").read_text().splitlines()
+    assert [json.loads(line)["index"] for line in kept] == list(range(300))
+    assert file.read_text() == "old"
+
+
+class Streamed:
+    """`weir embed MODEL -`, whose stdin is written and whose stdout is read while it runs."""
+
+    def __init__(self, folder, *arguments, **environment):
+        self.process = subprocess.Popen([program("weir"), "embed", *arguments], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                        env=clean_environment(folder, **environment))
+
+    def write(self, text):
+        self.process.stdin.write(text)
+        self.process.stdin.flush()
+
+    def interrupt(self, number=signal.SIGINT):
+        """The exit status, and the rest of stdout and stderr."""
+        self.process.send_signal(number)
+        out, err = self.process.communicate(timeout=20 * SLOW)
+        return self.process.returncode, out, err
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["by a server", "here"])
+def test_ctrl_c_loses_nothing_of_what_was_answered(serve, tmp_path, there):
+    """Answers come before the input has ended, and stay when the user has had enough."""
+    model = "m" if there else FAKE
+    host = serve({"m": FAKE}).url if there else NOBODY
+    work = Streamed(tmp_path, model, "-", WEIR_HOST=host)
+    for i in range(3):
+        work.write(f"line {i}\n")
+        assert json.loads(work.process.stdout.readline())["index"] == i
+    status, out, err = work.interrupt()
+    assert (status, out, err) == (128 + signal.SIGINT, "", "")
+    file = tmp_path / "out.npy"
+    work = Streamed(tmp_path, model, "-", "-o", file, WEIR_HOST=host)
+    work.write("one\ntwo\n")
+    temporary = wait_until(lambda: [entry for entry in tmp_path.glob("out.npy.*.tmp")
+                                    if entry.stat().st_size == 128 + 2 * 8 * 4], 20, "two rows")
+    assert len(temporary) == 1
+    status, out, err = work.interrupt(signal.SIGTERM)
+    assert (status, out) == (128 + signal.SIGTERM, "")
+    assert err == f"weir embed: the first 2 answers are in {file}.part\n"
+    assert len(npy_rows(tmp_path / "out.npy.part")) == 2
+    assert [entry.name for entry in tmp_path.glob("out*")] == ["out.npy.part"]
+
+
+def test_ctrl_c_before_the_first_answer_leaves_no_file(tmp_path):
+    work = Streamed(tmp_path, FAKE, "-", "-o", tmp_path / "out.json", WEIR_HOST=NOBODY)
+    wait_until(lambda: list(tmp_path.glob("out*.tmp")), 20, "the file beside it")
+    assert work.interrupt() == (128 + signal.SIGINT, "", "")
+    assert list(tmp_path.glob("out*")) == []
+
+
+def on_terminal(folder, *arguments, lines=0, **environment):
+    """What `weir embed` wrote to a stderr that is a terminal; its stdout is a file."""
+    source = folder / "lines.txt"
+    source.write_text("".join(f"line {i}\n" for i in range(lines)))
+    try:
+        master, slave = pty.openpty()
+    except OSError as why:
+        pytest.skip(f"no pseudo-terminal to be had here: {why}")
+    with open(source) as stdin, open(folder / "stdout", "w") as stdout:
+        process = subprocess.Popen([program("weir"), "embed", *arguments], stdin=stdin, stdout=stdout,
+                                   stderr=slave, env=clean_environment(folder, **environment))
+    os.close(slave)
+    text = b""
+    try:
+        while piece := os.read(master, 65536):
+            text += piece
+    except OSError:
+        pass  # its other end was closed
+    os.close(master)
+    assert process.wait(20 * SLOW) == 0, text
+    return text.decode()
+
+
+def test_progress_of_a_long_input_on_a_terminal(tmp_path):
+    slow = FAKE + "&step=150ms"
+    shown = on_terminal(tmp_path, slow, "-", lines=600, WEIR_HOST=NOBODY, TERM="xterm")
+    pieces = shown.split("\r\x1b[K")
+    assert pieces[0] == "" and pieces[-1] == ""  # wiped when it was over
+    assert re.fullmatch(r"\[-+\]   0 %  0 texts, 0 a second", pieces[1])
+    assert re.fullmatch(r"\[#+-+\] +\d+ %  256 texts, \d+ a second", pieces[2])
+    assert len((tmp_path / "stdout").read_text().splitlines()) == 600
+    texts = on_terminal(tmp_path, slow, *(["x"] * 300), WEIR_HOST=NOBODY, TERM="xterm")
+    assert re.search(r"\[#+-+\]  85 %  256 of 300 texts, \d+ a second", texts)
+    assert on_terminal(tmp_path, slow, "-", lines=300, WEIR_HOST=NOBODY, TERM="dumb") == ""
+    assert on_terminal(tmp_path, FAKE, "one", WEIR_HOST=NOBODY, TERM="xterm") == ""
+
+
 def test_embed_table(weir):
     done = weir("embed", FAKE, "one", "--format", "table")
     assert done.returncode == 0
@@ -254,6 +387,66 @@ def test_ps_says_more_where_there_is_more(serve, weir):
     assert weir("pin", "m", WEIR_HOST=server.url).returncode == 0
     assert "pinned" in weir("ps", WEIR_HOST=server.url).stdout
     assert [answer.result().status for answer in busy] == [200] * 3
+
+
+def test_ls(serve, weir, tmp_path):
+    (tmp_path / "weir.conf").write_text(f"[model m]\npath = {FAKE}&weights=3MiB\nalias = other, more\n"
+                                        "[model bad]\npath = /nowhere\n[model idle]\npath = fake:text_to_text\n")
+    server = serve({}, "--config", tmp_path / "weir.conf")
+    server.vector("x")
+    for host, state in ((server.url, "loaded"), (NOBODY, "not loaded")):
+        def run(*arguments):
+            return weir("ls", *arguments, WEIR_HOST=host, WEIR_CONFIG=str(tmp_path / "weir.conf"))
+
+        table = run()
+        assert table.returncode == 0 and table.stderr == "", table
+        rows = [re.split(r"  +", row) for row in table.stdout.splitlines()]
+        assert rows[0] == ["MODEL", "CAPABILITIES", "STATE", "SIZE", "ALIASES", "PATH"]
+        assert rows[1] == ["m", "text_embedding", state, "3 MiB", "other,more", FAKE + "&weights=3MiB"]
+        assert rows[2] == ["bad", "-", "problem", "-", "-", "/nowhere"]
+        assert rows[3][:3] == ["idle", "text_to_text", "not loaded"]
+        assert rows[4][0].startswith("bad: ") and "/nowhere" in rows[4][0]
+        models = lines(run("--json"))
+        assert [(row["name"], row["state"]) for row in models] == [("m", state), ("bad", "problem"),
+                                                                   ("idle", "not loaded")]
+        assert models[0]["aliases"] == ["other", "more"] and models[0]["weights"] == 3 << 20
+        assert models[0]["problem"] is None and "/nowhere" in models[1]["problem"]
+        assert run("--names").stdout.split() == ["m", "other", "more", "bad", "idle"]
+    assert weir("ls", "--local", WEIR_HOST=server.url).stdout == "no models\n"
+    broken = weir("ls", WEIR_HOST=NOBODY, WEIR_IDLE="soon")
+    assert broken.returncode == 1 and "WEIR_IDLE" in broken.stderr
+
+
+def test_show(serve, weir, tmp_path):
+    (tmp_path / "weir.conf").write_text(f"[model m]\npath = {FAKE}&weights=3MiB\nalias = other\npreload = yes\n"
+                                        "min_workers = 1\nprecision = bf16\n[model bad]\npath = /nowhere\n")
+    server = serve({}, "--config", tmp_path / "weir.conf")
+    server.wait_workers(1, ("Ready", "Idle"))
+
+    def run(host, *arguments):
+        return weir("show", *arguments, WEIR_HOST=host, WEIR_CONFIG=str(tmp_path / "weir.conf"))
+
+    for host in (server.url, NOBODY):
+        done = run(host, "other", "bad")
+        assert done.returncode == 0 and done.stderr == "", done
+        good, bad = done.stdout.split("\n\n")
+        for row in (f"path +{FAKE}&weights=3MiB".replace("?", r"\?"), "aliases +other", "architecture +fake",
+                    "capabilities +text_embedding", "dimensions +8", "weights +3 MiB",
+                    "settings .*min_workers 1.*precision bf16.*preload yes"):
+            assert re.search(rf"^  {row}", good, re.M), (row, good)
+        assert re.search("^  problem +.*/nowhere", bad, re.M) and "architecture" not in bad
+        (plan,) = lines(run(host, "m", "--json"))
+        about = plan["about"]
+        assert (about["name"], about["dim"], about["weights"]) == ("m", 8, 3 << 20)
+        assert about["settings"]["min_workers"] == 1 and about["settings"]["preload"] is True
+        assert about["prompts"] == [] and about["default_prompt"] is None
+    assert server.model()["spawned"] == 1  # looking started nobody, here or there
+    by_path = run(server.url, FAKE)
+    assert by_path.returncode == 0 and "dimensions    8\n" in by_path.stdout, by_path
+    unknown = run(server.url, "nobody")
+    assert unknown.returncode == 1 and "does not know 'nobody'" in unknown.stderr, unknown
+    nowhere = run(NOBODY, "nobody")
+    assert nowhere.returncode == 1 and NOBODY in nowhere.stderr and "nobody" in nowhere.stderr, nowhere
 
 
 def test_tokenize_here_heeds_the_budget(weir):
@@ -400,7 +593,7 @@ def test_top_once(serve, weir):
 
 @pytest.mark.parametrize("arguments", [
     ["help"], ["help", "serve"], ["--version"], ["serve", "--help"], ["serve", "--print-config"],
-    ["ps"], ["ps", "--json"], ["plan", "m"], ["top", "--once"], ["tokenize", "m", "x"],
+    ["ps"], ["ps", "--json"], ["ls"], ["show", "m"], ["help", "--format", "markdown"], ["plan", "m"], ["top", "--once"], ["tokenize", "m", "x"],
 ], ids=" ".join)
 def test_a_full_disk_is_a_failure(serve, tmp_path, arguments):
     server = serve({"m": FAKE})

@@ -72,7 +72,7 @@ def test_what_is_wrong_has_an_advice(weir, tmp_path):
                 WEIR_WORKER=tmp_path / "empty", WEIR_HOST="ftp://here")
     found = findings(done, 1)
     for check, wanted in (("config", "weir.conf:2"), ("cache", "file' cannot be written"),
-                          ("worker", "empty/weir-worker"), ("speed", "empty/weir-worker"),
+                          ("worker", "in '%s'" % (tmp_path / "empty")), ("speed", "in '%s'" % (tmp_path / "empty")),
                           ("server", "ftp://here")):
         wrong = [f for f in found[check] if f["verdict"] == "wrong"]
         assert len(wrong) == 1 and wanted in wrong[0]["says"], found[check]

@@ -7,15 +7,13 @@
  *             against posix_spawn until the first byte of a program
  *
  * Medians of 1,000, by turns; p99 printed. Fails above 4 and 5 times. */
+#include "echo.h"
 #include "host.h"
 
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #define ROUNDS       1000
 #define CANCEL_MOST  4.0
@@ -26,42 +24,6 @@ extern char **environ;
 static struct samples round_trips, cancels, first_bytes, respawns;
 
 /* --- the bare system -------------------------------------------------------------------------- */
-
-struct echo {
-    int fd;
-    pid_t pid;
-};
-
-static struct echo echo_start(void)
-{
-    int pair[2];
-    BENCH_NEEDS(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
-    const pid_t pid = fork();
-    if (pid == 0) {
-        char byte;
-        close(pair[0]);
-        while (read(pair[1], &byte, 1) == 1 && write(pair[1], &byte, 1) == 1)
-            continue;
-        _exit(0);
-    }
-    BENCH_NEEDS(pid > 0);
-    close(pair[1]);
-    return (struct echo){ pair[0], pid };
-}
-
-static int64_t echo_round_trip(const struct echo *e)
-{
-    char byte = '!';
-    const int64_t began = bench_ns();
-    BENCH_NEEDS(write(e->fd, &byte, 1) == 1 && read(e->fd, &byte, 1) == 1);
-    return bench_ns() - began;
-}
-
-static void echo_stop(const struct echo *e)
-{
-    close(e->fd);
-    BENCH_NEEDS(waitpid(e->pid, NULL, 0) == e->pid);
-}
 
 static int64_t spawn_to_first_byte(const char *program)
 {

@@ -91,13 +91,18 @@ void buffer_printf(struct buffer *b, const char *format, ...)
     va_list args, again;
     va_start(args, format);
     va_copy(again, args);
-    const int len = vsnprintf(NULL, 0, format, args);
-    CHECK(len >= 0);
-    /* vsnprintf also writes a NUL, for which there is room behind `cap`. */
-    uint8_t *const to = buffer_reserve(b, (size_t)len);
-    if (to != NULL) {
-        vsnprintf((char *)to, (size_t)len + 1, format, again);
-        b->len += (size_t)len;
+    /* Mostly it fits into what is there, NUL included: there is a byte for it behind `cap`. */
+    const bool may_fit = !b->failed && b->data != NULL;
+    const size_t room = may_fit ? b->cap - b->len : 0;
+    const int n =
+        vsnprintf(may_fit ? (char *)b->data + b->len : NULL, may_fit ? room + 1 : 0, format, args);
+    CHECK(n >= 0);
+    const size_t len = (size_t)n;
+    if (may_fit && len <= room) {
+        b->len += len;
+    } else if (buffer_reserve(b, len) != NULL) {
+        vsnprintf((char *)b->data + b->len, len + 1, format, again);
+        b->len += len;
     }
     va_end(again);
     va_end(args);

@@ -154,16 +154,28 @@ void jsonw_text(struct jsonw *j, const char *text)
         jsonw_str(j, str_of(text));
 }
 
+static void write_digits(struct buffer *out, uint64_t v, bool is_negative)
+{
+    char digits[21];
+    size_t at = sizeof(digits);
+    do
+        digits[--at] = (char)('0' + v % 10);
+    while ((v /= 10) > 0);
+    if (is_negative)
+        digits[--at] = '-';
+    buffer_append(out, digits + at, sizeof(digits) - at);
+}
+
 void jsonw_i64(struct jsonw *j, int64_t v)
 {
     begin_value(j);
-    buffer_printf(j->out, "%lld", (long long)v);
+    write_digits(j->out, v < 0 ? 0 - (uint64_t)v : (uint64_t)v, v < 0);
 }
 
 void jsonw_u64(struct jsonw *j, uint64_t v)
 {
     begin_value(j);
-    buffer_printf(j->out, "%llu", (unsigned long long)v);
+    write_digits(j->out, v, false);
 }
 
 void jsonw_bool(struct jsonw *j, bool v)

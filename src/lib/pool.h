@@ -30,6 +30,7 @@ struct weir {
     bool awake;           /* wake was written and not yet read */
     bool stepping;        /* inside weir_step: a callback may not step or close */
     bool turn_ahead;      /* the step takes in facts, and decides and flushes after them */
+    bool has_unsent;      /* frames that world_flush has not seen yet */
     int64_t timer_ms;     /* what the timer is set to */
     struct map processes; /* by id */
     struct arena scratch; /* of the output being delivered */
@@ -44,6 +45,7 @@ enum weir_code world_open(struct weir *w, struct weir_error *err); /* epoll and 
 void world_close(struct weir *w);
 void world_wake(struct weir *w); /* makes weir_fd readable until the next turn */
 enum weir_code world_wait(struct weir *w, int timeout_ms, struct weir_error *err);
+void world_flush(struct weir *w); /* what was sent within a step leaves together */
 void world_arm(struct weir *w, int64_t next_ms);
 void world_kill_all(struct weir *w);
 

@@ -80,6 +80,7 @@ static void on_end(void *context, uint64_t id, const struct request_outcome *out
 {
     struct ticket *t = context;
     check_end(t, outcome);
+    world_flush(t->w); /* the caller may take its time: workers need not wait for it */
     const bool good = outcome->error.code == WEIR_OK && t->spoiled.code == WEIR_OK;
     struct weir_end end = { .size = sizeof end,
                             .error = t->spoiled.code != WEIR_OK ? t->spoiled : outcome->error,

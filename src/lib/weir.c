@@ -255,6 +255,7 @@ enum weir_code weir_step(struct weir *w, int timeout_ms, struct weir_error *err)
     enum weir_code code = world_wait(w, timeout_ms, err);
     w->turn_ahead = false;
     int64_t next = supervisor_turn(w->supervisor, clock_ms());
+    world_flush(w);
     tell_events(w);
     int64_t save = learned_file_step(&w->learned, clock_ms());
     world_arm(w, next < save ? next : save);

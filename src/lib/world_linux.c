@@ -123,8 +123,20 @@ static void on_send(void *context, uint32_t id, enum frame_type type, uint64_t j
     if (p == NULL || p->channel_closed)
         return;
     process_send(p, type, job, body, payload);
-    if (!w->turn_ahead)
-        flush(w, p);
+    w->has_unsent = true;
+    if (!w->stepping)
+        world_flush(w);
+}
+
+void world_flush(struct weir *w)
+{
+    size_t cursor = 0;
+    if (!w->has_unsent)
+        return;
+    w->has_unsent = false;
+    for (struct process *p; (p = map_next(&w->processes, &cursor)) != NULL;)
+        if (p->out.len > 0 || p->out.failed)
+            flush(w, p);
 }
 
 static void on_kill(void *context, uint32_t id, enum world_signal signal)
@@ -230,7 +242,9 @@ void world_arm(struct weir *w, int64_t next_ms)
     for (const struct process *p; (p = map_next(&w->processes, &cursor)) != NULL;)
         if (p->problem[0] != '\0' && !p->problem_reported && p->problem_ms < next_ms)
             next_ms = p->problem_ms;
-    if (next_ms == w->timer_ms)
+    /* Armed too early will do: most wake-ups are put off again and again before they come. But who
+     * has nothing to do sleeps through. */
+    if (next_ms == w->timer_ms || (w->timer_ms < next_ms && next_ms != INT64_MAX))
         return;
     w->timer_ms = next_ms;
     struct itimerspec spec = { 0 }; /* all zero disarms */
@@ -335,12 +349,10 @@ enum weir_code world_wait(struct weir *w, int timeout_ms, struct weir_error *err
     supervisor_clock(w->supervisor, clock_ms());
     for (int i = 0; i < n; i++)
         on_event(w, &events[i]);
+    world_flush(w);
     size_t cursor = 0;
-    for (struct process *p; (p = map_next(&w->processes, &cursor)) != NULL;) {
-        if (p->out.len > 0 || p->out.failed)
-            flush(w, p);
+    for (struct process *p; (p = map_next(&w->processes, &cursor)) != NULL;)
         report_problem(w, p);
-    }
     return WEIR_OK;
 }
 

@@ -16,8 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define FIELDS_BYTES_MAX    4096
-#define ONE_PIECE_BYTES_MAX (16 * 1024)
+#define FIELDS_BYTES_MAX SERVER_FIELDS_BYTES
 
 /* Beside the copies that a route makes of its body, which are at most four times as large. */
 #define ARENA_BYTES (1024 * 1024)
@@ -36,6 +35,16 @@ static bool is_sane_id(struct str id)
     return id.len > 0 && id.len <= EXCHANGE_ID_MAX;
 }
 
+/* Nobody can foresee one. The system is asked for many at a time. */
+static uint64_t random_number(struct server *s)
+{
+    if (s->randoms_left == 0) {
+        CHECK(uv_random(NULL, NULL, s->randoms, sizeof(s->randoms), 0, NULL) == 0);
+        s->randoms_left = ARRAY_COUNT(s->randoms);
+    }
+    return s->randoms[--s->randoms_left];
+}
+
 /* The client's own name for the request, when nobody else uses it now; else a random one. */
 static void name_exchange(struct exchange *x)
 {
@@ -44,11 +53,10 @@ static void name_exchange(struct exchange *x)
     if (is_sane_id(wanted) && map_get(ids, wanted) == NULL) {
         memcpy(x->id, wanted.data, wanted.len);
     } else {
-        uint64_t random;
-        do {
-            CHECK(uv_random(NULL, NULL, &random, sizeof(random), 0, NULL) == 0);
-            snprintf(x->id, sizeof(x->id), "req-%016llx", (unsigned long long)random);
-        } while (map_get(ids, str_of(x->id)) != NULL);
+        do
+            snprintf(x->id, sizeof(x->id), "req-%016llx",
+                     (unsigned long long)random_number(x->server));
+        while (map_get(ids, str_of(x->id)) != NULL);
     }
     map_put(ids, str_of(x->id), x);
 }
@@ -197,18 +205,18 @@ void exchange_field(struct exchange *x, const char *name, struct str value)
 /* Sends the head, and `body` (taken, may be NULL) behind it: in one piece when it is small. */
 static void send_head(struct exchange *x, struct http_reply *reply, struct buffer *body)
 {
-    struct buffer head;
+    struct buffer *head = &x->server->head;
     exchange_field(x, "x-request-id", str_of(x->id));
     x->status = reply->status;
     reply->keep_alive = x->keep_alive;
     reply->fields = buffer_view(&x->fields);
-    buffer_init(&head, 2 * FIELDS_BYTES_MAX + ONE_PIECE_BYTES_MAX);
-    http_reply_head(&head, reply, clock_wall_ms());
-    if (body && body->len <= ONE_PIECE_BYTES_MAX) {
-        buffer_str(&head, buffer_view(body));
+    buffer_clear(head);
+    http_reply_head(head, reply, clock_wall_ms());
+    if (body && body->len <= SERVER_ONE_PIECE_BYTES) {
+        buffer_str(head, buffer_view(body));
         buffer_clear(body);
     }
-    connection_send(x->connection, &head);
+    connection_write(x->connection, buffer_view(head));
     if (body && body->len > 0)
         connection_send(x->connection, body);
 }

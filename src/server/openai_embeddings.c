@@ -19,6 +19,10 @@
 /* 2048 vectors of 4096 numbers in decimal are about 100 MiB. */
 #define REPLY_BYTES_MAX ((size_t)(1024 * MiB))
 
+/* What stands around the vectors, and around one of them; about. */
+#define REPLY_BYTES_AROUND ((size_t)256)
+#define ROW_BYTES_AROUND   ((size_t)64)
+
 struct embeddings {
     const char *model;
     bool is_base64;
@@ -48,6 +52,9 @@ void openai_embeddings_reply(struct buffer *out, const struct weir_output *outpu
 {
     struct jsonw j;
     uint64_t tokens = 0;
+    if (is_base64) /* its room at once, instead of ever larger ones */
+        buffer_reserve(out, REPLY_BYTES_AROUND +
+                                output->rows * (ROW_BYTES_AROUND + output->dim * 16 / 3));
     jsonw_init(&j, out);
     jsonw_object(&j);
     jsonw_key(&j, "object"), jsonw_text(&j, "list");

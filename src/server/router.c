@@ -165,27 +165,41 @@ static void answer_options(struct exchange *x, struct str allow)
     exchange_reply(x, 204, NULL, NULL);
 }
 
+/* Whether it was one; answered then. */
+static bool admit_options(struct exchange *x)
+{
+    const struct http_request *r = x->request;
+    struct buffer allow;
+    if (!str_eq(r->method, STR("OPTIONS")))
+        return false;
+    buffer_init(&allow, 256);
+    router_allow(r->path, &allow);
+    if (str_eq(r->path, STR("*")))
+        buffer_text(&allow, "GET, HEAD, POST, OPTIONS");
+    const bool is_known = allow.len > 0;
+    if (is_known)
+        answer_options(x, buffer_view(&allow));
+    buffer_finish(&allow);
+    return is_known;
+}
+
 bool router_admit(struct exchange *x)
 {
     const struct http_request *r = x->request;
     struct weir_error err;
     struct buffer allow;
-    buffer_init(&allow, 256);
     x->write_error = error_writer(r->path);
-    router_allow(r->path, &allow);
-    if (str_eq(r->path, STR("*")))
-        buffer_text(&allow, "GET, HEAD, POST, OPTIONS");
-    bool is_options = str_eq(r->method, STR("OPTIONS")) && allow.len > 0;
-    if (is_options)
-        answer_options(x, buffer_view(&allow));
-    else
-        x->route = router_find(r->method, r->path, &x->arena, &x->rest, &err);
-    bool is_admitted = !is_options && x->route != NULL;
-    if (!is_options && !is_admitted) {
-        if (err.code == WEIR_METHOD)
-            exchange_field(x, "Allow", buffer_view(&allow));
-        exchange_fail(x, &err, NULL);
+    if (admit_options(x))
+        return false;
+    x->route = router_find(r->method, r->path, &x->arena, &x->rest, &err);
+    if (x->route != NULL)
+        return true;
+    buffer_init(&allow, 256);
+    if (err.code == WEIR_METHOD) {
+        router_allow(r->path, &allow);
+        exchange_field(x, "Allow", buffer_view(&allow));
     }
+    exchange_fail(x, &err, NULL);
     buffer_finish(&allow);
-    return is_admitted;
+    return false;
 }

@@ -19,6 +19,9 @@
 #include <string.h>
 #include <sys/resource.h>
 
+/* Open files that are no clients: three a worker, and a few. */
+#define OTHER_FILES 1024
+
 /* --- limits ----------------------------------------------------------------------------------- */
 
 bool server_limit_set(struct server_limits *limits, const char *name, int64_t value)
@@ -45,12 +48,13 @@ static struct server_limits limits_or_defaults(struct server_limits limits)
     return limits;
 }
 
-/* Many systems give a program 1024 descriptors until it asks for more. Connections get half of what
- * there is at most, so that idle clients cannot keep the pool from starting a worker. */
+/* Many systems give a program 1024 descriptors until it asks for more. Where it may not have as
+ * many as it needs, connections leave some of them to workers, listeners and files: a thousand, or
+ * half of what there is. */
 static void fit_connections(struct server *s)
 {
     struct rlimit files;
-    rlim_t wanted = 2 * (rlim_t)s->limits.connections;
+    rlim_t wanted = (rlim_t)s->limits.connections + OTHER_FILES;
     if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur >= wanted)
         return;
     files.rlim_cur = files.rlim_max < wanted ? files.rlim_max : wanted;
@@ -58,11 +62,15 @@ static void fit_connections(struct server *s)
         return;
     if (files.rlim_cur >= wanted)
         return;
-    int64_t most = files.rlim_cur > 1 ? (int64_t)(files.rlim_cur / 2) : 1;
-    log_write(&s->log, LOG_WARN, "server",
-              "connections=%lld instead of %lld: the system allows %llu open files (ulimit -n)",
-              (long long)most, (long long)s->limits.connections,
-              (unsigned long long)files.rlim_cur);
+    const rlim_t others = files.rlim_cur / 2 < OTHER_FILES ? files.rlim_cur / 2 : OTHER_FILES;
+    int64_t most = files.rlim_cur > 1 ? (int64_t)(files.rlim_cur - others) : 1;
+    if (most >= s->limits.connections)
+        return;
+    log_write(
+        &s->log, LOG_WARN, "server",
+        "connections=%lld instead of %lld: the system allows %llu open files (ulimit -Hn), and "
+        "the pool needs some of them",
+        (long long)most, (long long)s->limits.connections, (unsigned long long)files.rlim_cur);
     s->limits.connections = most;
 }
 
@@ -118,6 +126,7 @@ enum weir_code server_create(uv_loop_t *loop, struct weir *pool,
     list_init(&s->fetches_waiting);
     buffer_init(&s->event, SERVER_EVENT_BYTES_MAX);
     buffer_init(&s->chunk, SERVER_EVENT_BYTES_MAX + HTTP_REPLY_CHUNK_ROOM);
+    buffer_init(&s->head, 2 * SERVER_FIELDS_BYTES + SERVER_ONE_PIECE_BYTES);
     s->allow_image_urls = options->allow_image_urls;
     s->address_is_public = options->address_is_public;
     map_init(&s->exchange_ids);
@@ -241,5 +250,6 @@ void server_destroy(struct server *s)
     rooted_close(s->image_roots);
     buffer_finish(&s->event);
     buffer_finish(&s->chunk);
+    buffer_finish(&s->head);
     mem_free(s);
 }

@@ -25,6 +25,10 @@
 #define SERVER_EVENT_BYTES_MAX  ((size_t)(256 * MiB)) /* the largest is an image in base64 */
 #define SERVER_EVENT_BYTES_KEPT ((size_t)(64 * KiB))
 
+/* Further fields of an answer's head; a body of at most so many bytes goes in one piece with it. */
+#define SERVER_FIELDS_BYTES    4096
+#define SERVER_ONE_PIECE_BYTES ((size_t)(16 * KiB))
+
 struct rooted_roots;
 struct sockaddr;
 
@@ -54,6 +58,9 @@ struct server {
     unsigned fetches_running;
     struct buffer event; /* the one that is being written; see sse.h */
     struct buffer chunk; /* the one that is being sent */
+    struct buffer head;  /* likewise */
+    uint64_t randoms[32];
+    size_t randoms_left;
     bool is_draining;
     bool is_closing;
     unsigned handles_open;

@@ -222,7 +222,8 @@ static void wake_models(struct supervisor *s)
             model_touch(s, CONTAINER_OF(t, struct model, wake));
         }
     }
-    if (s->memory_timer.place == 0 && (s->totals.children > 0 || !list_empty(&s->claims)))
+    /* A server without workers sleeps: what an inspector uses is nobody's to give back. */
+    if (s->memory_timer.place == 0 && (s->children.count > 0 || !list_empty(&s->claims)))
         timer_set(&s->model_timers, &s->memory_timer, s->now_ms + s->options.limits.pressure_ms);
 }
 

@@ -1,6 +1,7 @@
 #include "worker/channel.h"
 
 #include "base/check.h"
+#include "base/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +14,7 @@
 enum {
     PENDING_HIGH = 1024 * 1024,    /* compute threads wait above this */
     PENDING_MAX = 4 * 1024 * 1024, /* nobody who never waits writes so much */
+    HELD_MAX = 16 * 1024,          /* more is worth a write of its own */
     RECEIVE_BYTES = 128 * 1024,
     IN_MAX = 1024 * 1024
 };
@@ -64,22 +66,54 @@ static size_t send_some(struct channel *c, const uint8_t *data, size_t bytes)
     return sent;
 }
 
+/* Under the lock. What was held back goes first. */
+static void send_pending(struct channel *c)
+{
+    buffer_drop(&c->pending, send_some(c, c->pending.data, c->pending.len));
+    c->is_held = false;
+}
+
+static void wait_for_room(struct channel *c)
+{
+    while (c->pending.len > PENDING_HIGH)
+        pthread_cond_wait(&c->room, &c->lock);
+}
+
 void channel_write(struct channel *c, const struct buffer *frames, bool may_wait)
 {
     CHECK(!frames->failed);
     pthread_mutex_lock(&c->lock);
-    while (may_wait && c->pending.len > PENDING_HIGH)
-        pthread_cond_wait(&c->room, &c->lock);
+    if (may_wait)
+        wait_for_room(c);
     size_t sent = 0;
     if (c->pending.len == 0)
         sent = send_some(c, frames->data, frames->len);
-    const bool left = sent < frames->len;
-    if (left)
+    if (sent < frames->len)
         buffer_append(&c->pending, frames->data + sent, frames->len - sent);
     CHECK(!c->pending.failed);
+    if (c->is_held)
+        send_pending(c);
+    const bool left = c->pending.len > 0;
     pthread_mutex_unlock(&c->lock);
     if (left)
         channel_wake(c);
+}
+
+void channel_hold(struct channel *c, const struct buffer *frames, bool may_wait)
+{
+    pthread_mutex_lock(&c->lock);
+    const bool holds = (c->is_held || c->pending.len == 0) && !frames->failed &&
+                       c->pending.len + frames->len <= HELD_MAX;
+    if (holds)
+        buffer_append(&c->pending, frames->data, frames->len);
+    CHECK(!c->pending.failed);
+    if (holds && !c->is_held) {
+        c->is_held = true;
+        c->held_until_ms = clock_ms() + CHANNEL_HOLD_MS;
+    }
+    pthread_mutex_unlock(&c->lock);
+    if (!holds)
+        channel_write(c, frames, may_wait);
 }
 
 bool channel_flushed(struct channel *c)
@@ -93,7 +127,7 @@ bool channel_flushed(struct channel *c)
 static void flush(struct channel *c)
 {
     pthread_mutex_lock(&c->lock);
-    buffer_drop(&c->pending, send_some(c, c->pending.data, c->pending.len));
+    send_pending(c);
     if (c->pending.len <= PENDING_HIGH)
         pthread_cond_broadcast(&c->room);
     pthread_mutex_unlock(&c->lock);
@@ -117,15 +151,31 @@ static void receive(struct channel *c)
         leave();
 }
 
+/* What poll is to wait for, and how long. */
+static int expect(struct channel *c, short *events)
+{
+    int wait_ms = -1;
+    pthread_mutex_lock(&c->lock);
+    if (c->is_held) {
+        const int64_t left_ms = c->held_until_ms - clock_ms();
+        wait_ms = left_ms > 0 ? (int)left_ms : 0;
+    } else if (c->pending.len > 0) {
+        *events |= POLLOUT;
+    }
+    pthread_mutex_unlock(&c->lock);
+    return wait_ms;
+}
+
 void channel_turn(struct channel *c)
 {
     struct pollfd fds[2] = {
         {.fd = c->fd,       .events = POLLIN},
         { .fd = c->wake[0], .events = POLLIN},
     };
-    if (!channel_flushed(c))
-        fds[0].events |= POLLOUT;
-    if (poll(fds, ARRAY_COUNT(fds), -1) < 0) {
+    const int wait_ms = expect(c, &fds[0].events);
+    if (wait_ms == 0)
+        flush(c);
+    if (poll(fds, ARRAY_COUNT(fds), wait_ms) < 0) {
         CHECK(errno == EINTR);
         return;
     }

@@ -7,10 +7,14 @@
 #include "worker/channel.h"
 
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
+
+#define LINGER_NS 200000
 
 /*      run          last part        control_take      control_end
  *  FREE ──► FILLING ─────────► QUEUED ──────────► TAKEN ──────────► FREE
@@ -41,7 +45,8 @@ struct control {
     struct message_load load;
     char *cache; /* of load */
     bool has_load;
-    bool news; /* something came that control_wait waits for */
+    _Atomic bool news; /* something came that control_wait waits for; looked at without the lock */
+    bool is_untold;    /* the control thread's own: `changed` is to be signalled */
     bool bye;
     bool stopping; /* control_destroy waits for the thread */
 };
@@ -84,10 +89,11 @@ static struct slot *slot_of(struct control *c, uint64_t job)
     return NULL;
 }
 
+/* The compute side hears of it when the lock is free: woken within, it would sleep again at once.
+ */
 static void tell(struct control *c)
 {
-    c->news = true;
-    pthread_cond_signal(&c->changed);
+    c->news = c->is_untold = true;
 }
 
 static void free_slot(struct slot *s)
@@ -97,10 +103,15 @@ static void free_slot(struct slot *s)
     s->job = 0;
 }
 
-/* All of the payload is here. The acknowledgement is written before a compute thread can answer. */
+/* All of the payload is here. The acknowledgement goes before anything that a compute thread can
+ * answer, and with it when that is soon. */
 static void queue(struct control *c, struct slot *s)
 {
-    write_frame(c, FRAME_ACCEPTED, s->job, NULL, false);
+    struct buffer frame;
+    buffer_init(&frame, FRAME_HEADER);
+    frame_write(&frame, FRAME_ACCEPTED, s->job, NULL, 0);
+    channel_hold(&c->channel, &frame, false);
+    buffer_finish(&frame);
     s->stage = STAGE_QUEUED;
     s->order = c->arrived++;
     tell(c);
@@ -234,13 +245,17 @@ static void handle_frames(struct control *c)
     struct frame f;
     struct weir_error err;
     int taken;
+    pthread_mutex_lock(&c->lock);
     while ((taken = frame_take(&c->channel.in, &offset, &f, &err)) > 0) {
         if (!handlers[f.type])
             break_off(&f, "is not for a worker");
-        pthread_mutex_lock(&c->lock);
         handlers[f.type](c, &f);
-        pthread_mutex_unlock(&c->lock);
     }
+    const bool is_untold = c->is_untold;
+    c->is_untold = false;
+    pthread_mutex_unlock(&c->lock);
+    if (is_untold)
+        pthread_cond_signal(&c->changed);
     if (taken < 0) {
         fprintf(stderr, "weir-worker: %s\n", err.text);
         _exit(EXIT_FAILURE);
@@ -382,9 +397,21 @@ static bool holds_jobs(const struct control *c)
     return false;
 }
 
+/* The next job mostly follows the answer to the last within this time, and a thread that sleeps is
+ * heard of late: being woken on another CPU takes half as long. Whoever else wants the CPU gets it.
+ */
+static void linger(const struct control *c)
+{
+    const int64_t until_ns = clock_ns() + LINGER_NS;
+    while (!atomic_load_explicit(&c->news, memory_order_relaxed) && clock_ns() < until_ns)
+        sched_yield();
+}
+
 bool control_wait(struct control *c, int64_t until_ms)
 {
     bool leave = false;
+    if (until_ms == CONTROL_FOREVER)
+        linger(c);
     pthread_mutex_lock(&c->lock);
     for (;;) {
         leave = c->bye && !holds_jobs(c);
@@ -447,7 +474,10 @@ bool control_output(struct control *c, const struct worker_job *job, struct str 
         const size_t left = bytes.len - at;
         const size_t part = left < FRAME_PART_MAX ? left : FRAME_PART_MAX;
         frame_write_parts(&frames, job->id, bytes.data + at, part);
-        channel_write(&c->channel, &frames, true);
+        if (streamed)
+            channel_write(&c->channel, &frames, true);
+        else /* the caller has it with the job's end */
+            channel_hold(&c->channel, &frames, true);
         buffer_clear(&frames);
         at += part;
     } while (at < bytes.len);

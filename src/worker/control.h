@@ -51,7 +51,7 @@ bool control_wait(struct control *c, int64_t until_ms);
 
 bool control_cancelled(const struct control *c, const struct worker_job *job);
 /* A streamed output needs credit: false means that nothing was sent, and is to be tried again after
- * a control_wait. A collected answer is always sent. */
+ * a control_wait. A collected answer always goes: a small one with the end of its job. */
 bool control_output(struct control *c, const struct worker_job *job, struct str bytes,
                     bool streamed);
 void control_progress(struct control *c, const struct worker_job *job, uint32_t step,

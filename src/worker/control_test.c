@@ -193,7 +193,9 @@ static void credit_is_counted_in_events_and_bytes(void **state)
     catch_up(&t);
     assert_false(control_output(t.control, &job, STR("x"), true));
     assert_true(control_output(t.control, &job, STR("collected"), false)); /* needs none */
+    control_progress(t.control, &job, 1, 1);
     assert_false(peer_output(&t.peer, 1, &bytes).streamed);
+    peer_expect(&t.peer, FRAME_PROGRESS, &f);
     send_credit(&t.peer, 1, 0, 1);
     catch_up(&t);
     assert_true(control_wait(t.control, CONTROL_FOREVER)); /* credit is news */
@@ -201,6 +203,25 @@ static void credit_is_counted_in_events_and_bytes(void **state)
     assert_false(control_output(t.control, &job, STR("x"), true));
     control_end(t.control, &job, NULL, NULL);
     buffer_finish(&bytes);
+    close_fixture(&t);
+}
+
+/* What is in no hurry leaves by itself after a moment, and with what is before that. */
+static void held_frames_leave(void **state)
+{
+    (void)state;
+    struct fixture t;
+    struct frame f;
+    open_fixture(&t);
+    run(&t, 1, STR("x")); /* its acknowledgement comes though nothing else does */
+    const struct worker_job job = take_one(t.control);
+    assert_true(control_output(t.control, &job, STR("answer"), false));
+    assert_int_equal(peer_poll(&t.peer, 0, &f), 0);
+    control_end(t.control, &job, NULL, NULL);
+    assert_int_equal(peer_poll(&t.peer, 0, &f), 1); /* all of it, in order */
+    assert_int_equal(f.type, FRAME_OUTPUT);
+    peer_expect(&t.peer, FRAME_PART, &f);
+    peer_end(&t.peer, 1);
     close_fixture(&t);
 }
 
@@ -346,6 +367,7 @@ int main(void)
         cmocka_unit_test(jobs_come_in_the_order_in_which_they_are_whole),
         cmocka_unit_test(a_cancel_drops_what_waits_and_marks_what_runs),
         cmocka_unit_test(credit_is_counted_in_events_and_bytes),
+        cmocka_unit_test(held_frames_leave),
         cmocka_unit_test(large_payloads_cross_both_ways),
         cmocka_unit_test(bye_is_heard_when_no_job_is_left),
         cmocka_unit_test(a_wait_ends_in_time),

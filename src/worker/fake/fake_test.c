@@ -178,6 +178,18 @@ static void a_cancel_stops_within_a_step(void **state)
     assert_int_equal(stop(&t), 0);
 }
 
+/* As embed, of a worker that may be gone before its acknowledgement leaves. */
+static void embed_last(struct fixture *t, uint64_t job, const char *text)
+{
+    const struct wire_input input = { WIRE_TEXT, str_of(text) };
+    struct buffer payload;
+    buffer_init(&payload, 10000);
+    text_embedding_request_write(&payload,
+                                 &(struct text_embedding_request){ .inputs = &input, .count = 1 });
+    peer_run(&t->peer, job, WEIR_TEXT_EMBEDDING, WEIR_EMBED, buffer_view(&payload));
+    buffer_finish(&payload);
+}
+
 static void orders_are_obeyed(void **state)
 {
     (void)state;
@@ -193,7 +205,7 @@ static void orders_are_obeyed(void **state)
     assert_string_equal(end.error.text, "out of luck");
     embed(&t, 3, "!dance", 0);
     assert_int_equal(peer_end(&t.peer, 3).error.code, WEIR_INVALID);
-    embed(&t, 4, "!crash", 0);
+    embed_last(&t, 4, "!crash");
     assert_int_equal(died_of(&t), SIGABRT);
 }
 
@@ -248,7 +260,7 @@ static void garbage_is_garbage(void **state)
     assert_int_equal(peer_poll(&t.peer, PEER_PATIENCE_MS, &f), -1);
     stop(&t);
     ready(&t, "fake:text_embedding?garbage=result", 1);
-    embed(&t, 1, "x", 0);
+    embed_last(&t, 1, "x");
     assert_int_equal(peer_poll(&t.peer, PEER_PATIENCE_MS, &f), -1);
     stop(&t);
 }
@@ -260,7 +272,7 @@ static void every_nth_job_crashes(void **state)
     ready(&t, "fake:text_embedding?crash=every:2", 1);
     embed(&t, 1, "x", 0);
     embedded(&t, 1);
-    embed(&t, 2, "x", 0);
+    embed_last(&t, 2, "x");
     assert_int_equal(died_of(&t), SIGABRT);
 }
 

@@ -56,7 +56,7 @@ struct weir_options {
     uint32_t min_workers;    /* a model; kept loaded from registration on */
     int64_t idle_ms;         /* one worker leaves each time its model was quiet so long; 0: 60 s */
     int64_t idle_label_ms; /* quiet time after which a worker is called Idle; 0: 30 s or idle_ms */
-    /* Folder for packed weights and what is learned of models' memory; NULL: nothing is kept. */
+    /* Folder for packed weights and what was found out about models; NULL: nothing is kept. */
     const char *cache;
     const struct weir_limit *limits;
     size_t limits_count;

@@ -52,7 +52,8 @@ static enum weir_code fail_too_large(const char *path, size_t max, struct weir_e
 
 static enum weir_code fail_no_memory(const char *path, size_t bytes, struct weir_error *err)
 {
-    return weir_fail(err, WEIR_INVALID, "no memory for the %zu bytes of '%s'", bytes, path);
+    return weir_fail_os(err, WEIR_INVALID, ENOMEM, "no memory for the %zu bytes of '%s'", bytes,
+                        path);
 }
 
 /* Reads to the end whatever the size says: files of /proc say 0, others grow meanwhile. A full
@@ -190,6 +191,12 @@ bool file_is_folder(const char *path)
 {
     struct stat info;
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+bool file_is_link(const char *path)
+{
+    struct stat info;
+    return lstat(path, &info) == 0 && S_ISLNK(info.st_mode);
 }
 
 bool file_make_folders(const char *path)

@@ -34,18 +34,24 @@ void doctor_config(struct doctor *d)
 void doctor_models(struct doctor *d)
 {
     const struct serve_models *const models = &d->config.models;
+    const struct found_models *const found = &models->found;
+    const char *const folder = found->places[FOUND_IN_FOLDER];
     if (!is_configured(d))
         return; /* said already */
     if (models->count > 0) {
         doctor_say(d, DOCTOR_OK, "%zu, as 'weir serve' would find them", models->count);
     } else {
-        doctor_say(d, DOCTOR_NOTE, "none%s%s%s", models->folder != NULL ? " in '" : "",
-                   models->folder != NULL ? models->folder : "", models->folder != NULL ? "'" : "");
+        doctor_say(d, DOCTOR_NOTE, "none%s%s%s", folder != NULL ? " in '" : "",
+                   folder != NULL ? folder : "", folder != NULL ? "'" : "");
         doctor_advise(d, "--model NAME=PATH, or --models DIR with models in it ($WEIR_MODELS)");
     }
-    if (models->passed_over > 0)
-        doctor_say(d, DOCTOR_NOTE, "%zu in '%s' have names that no model may have",
-                   models->passed_over, models->folder != NULL ? models->folder : "");
+    for (size_t i = 0; i < FOUND_PLACES; i++) {
+        if (found->passed_over[i] > 0)
+            doctor_say(d, DOCTOR_NOTE, "%zu in '%s' have names that no model may have",
+                       found->passed_over[i], found->places[i]);
+    }
+    if (found->hub_problem.code != WEIR_OK)
+        doctor_say(d, DOCTOR_NOTE, "%s", found->hub_problem.text);
 }
 
 /* The folder, or the first one above it that is there. Caller frees with mem_free. */

@@ -1,12 +1,13 @@
 #include "cmd/model_ref.h"
 
 #include "base/buffer.h"
+#include "base/check.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/size.h"
 #include "cmd/folders.h"
+#include "hub/hf_cache.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define NAME_BYTES_MAX 200 /* what the pool takes */
@@ -42,25 +43,23 @@ bool model_ref_is_name(struct str text)
 
 char *model_ref_expand(const char *path)
 {
-    const char *const home = getenv("HOME");
-    const bool at_home = path[0] == '~' && (path[1] == '/' || path[1] == '\0');
-    if (!at_home || home == NULL)
-        return mem_copy_text(path, strlen(path));
-    return file_join(home, path[1] == '/' ? path + 2 : "");
+    return folders_expand(path);
 }
 
-enum weir_code model_ref_find(const char *name, char **out, struct weir_error *err)
+char *model_ref_in_hub(const char *hub, const char *name)
 {
-    if (!model_ref_is_name(str_of(name)))
-        return weir_fail(err, WEIR_INVALID,
-                         "'%.250s' is no name of a model (" MODEL_REF_NAME_RULE ")", name);
-    char *const folder = folders_models();
-    if (folder == NULL)
-        return weir_fail(err, WEIR_NO_SUCH_MODEL,
-                         "no folder to look for '%s' in: WEIR_MODELS and HOME are not set", name);
+    struct str bare, revision;
+    if (!str_cut(str_of(name), '@', &bare, &revision))
+        revision = STR(HF_CACHE_MAIN);
+    return hf_cache_find(hub, bare, revision);
+}
+
+/* NAME or NAME.gguf in the folder of models. */
+static char *find_in_folder(const char *folder, const char *name)
+{
     static const char *const endings[] = { "", ".gguf" };
     char *path = NULL;
-    for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]) && path == NULL; i++) {
+    for (size_t i = 0; i < ARRAY_COUNT(endings) && path == NULL; i++) {
         struct buffer file;
         buffer_init(&file, 64 * KiB);
         buffer_printf(&file, "%s%s", name, endings[i]);
@@ -72,12 +71,29 @@ enum weir_code model_ref_find(const char *name, char **out, struct weir_error *e
             path = NULL;
         }
     }
-    if (path == NULL)
-        weir_fail(err, WEIR_NO_SUCH_MODEL, "there is no model '%s': %s/%s does not exist", name,
-                  folder, name);
+    return path;
+}
+
+enum weir_code model_ref_find(const char *name, char **out, struct weir_error *err)
+{
+    if (!model_ref_is_name(str_of(name)))
+        return weir_fail(err, WEIR_INVALID,
+                         "'%.250s' is no name of a model (" MODEL_REF_NAME_RULE ")", name);
+    char *const folder = folders_models();
+    char *const hub = folders_hub();
+    char *path = folder != NULL ? find_in_folder(folder, name) : NULL;
+    if (path == NULL && hub != NULL)
+        path = model_ref_in_hub(hub, name);
+    if (path != NULL)
+        *out = path;
+    else if (folder == NULL && hub == NULL)
+        weir_fail(err, WEIR_NO_SUCH_MODEL,
+                  "no folder to look for '%s' in: WEIR_MODELS and HOME are not set", name);
+    else
+        weir_fail(err, WEIR_NO_SUCH_MODEL, "there is no model '%s' in %s, nor in %s", name,
+                  folder != NULL ? folder : "a folder of models",
+                  hub != NULL ? hub : "a Hugging Face cache");
     mem_free(folder);
-    if (path == NULL)
-        return WEIR_NO_SUCH_MODEL;
-    *out = path;
-    return WEIR_OK;
+    mem_free(hub);
+    return path != NULL ? WEIR_OK : WEIR_NO_SUCH_MODEL;
 }

@@ -21,9 +21,12 @@ bool model_ref_is_name(struct str text);
 /* The path with a leading "~/" replaced by $HOME. Caller frees with mem_free. */
 char *model_ref_expand(const char *path);
 
-/* Where the name's model lies: below $WEIR_MODELS, else $XDG_DATA_HOME/weir/models, else
- * ~/.local/share/weir/models, as it is or with .gguf behind it. WEIR_NO_SUCH_MODEL names the path
- * that was tried. Caller frees *out. */
+/* What the Hugging Face cache at `hub` has of NAME or NAME@REVISION, or NULL. Caller frees. */
+char *model_ref_in_hub(const char *hub, const char *name);
+
+/* Where the name's model lies: in the folder of models (folders_models), as it is or with .gguf
+ * behind it, else in the Hugging Face cache (folders_hub). WEIR_NO_SUCH_MODEL names the places that
+ * were tried. Caller frees *out. */
 enum weir_code model_ref_find(const char *name, char **out, struct weir_error *err);
 
 #endif

@@ -1,6 +1,7 @@
 #include "cmd/model_ref.h"
 
 #include "base/mem.h"
+#include "cmd/folders.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -64,6 +65,7 @@ static void test_find(void **state)
     struct weir_error err;
     char *path;
     (void)state;
+    setenv("HF_HOME", "/hf", 1);
     setenv("WEIR_MODELS", WEIR_FIXTURES "/..", 1);
     assert_int_equal(model_ref_find("fixtures", &path, &err), WEIR_OK);
     assert_string_equal(path, WEIR_FIXTURES "/../fixtures");
@@ -73,23 +75,53 @@ static void test_find(void **state)
     setenv("WEIR_MODELS", "", 1);
     setenv("XDG_DATA_HOME", "/xdg", 1);
     assert_int_equal(model_ref_find("m", &path, &err), WEIR_NO_SUCH_MODEL);
-    assert_non_null(strstr(err.text, "/xdg/weir/models/m"));
+    assert_non_null(strstr(err.text, "/xdg/weir/models"));
     unsetenv("XDG_DATA_HOME");
     setenv("HOME", "/home/x", 1);
     assert_int_equal(model_ref_find("m", &path, &err), WEIR_NO_SUCH_MODEL);
-    assert_non_null(strstr(err.text, "/home/x/.local/share/weir/models/m"));
+    assert_non_null(strstr(err.text, "/home/x/.local/share/weir/models"));
+    assert_non_null(strstr(err.text, "/hf/hub"));
     unsetenv("HOME");
+    unsetenv("HF_HOME");
     assert_int_equal(model_ref_find("m", &path, &err), WEIR_NO_SUCH_MODEL);
     assert_int_equal(model_ref_find("a b", &path, &err), WEIR_INVALID);
+}
+
+static void expect_folder(char *folder, const char *expected)
+{
+    assert_string_equal(folder, expected);
+    mem_free(folder);
+}
+
+/* As the tools of Hugging Face look for their cache; they expand "~" too. */
+static void test_hub(void **state)
+{
+    (void)state;
+    setenv("HOME", "/home/x", 1);
+    unsetenv("XDG_CACHE_HOME");
+    expect_folder(folders_hub(), "/home/x/.cache/huggingface/hub");
+    setenv("XDG_CACHE_HOME", "/xdg", 1);
+    expect_folder(folders_hub(), "/xdg/huggingface/hub");
+    setenv("HF_HOME", "~/hf", 1);
+    expect_folder(folders_hub(), "/home/x/hf/hub");
+    setenv("HUGGINGFACE_HUB_CACHE", "/old", 1);
+    expect_folder(folders_hub(), "/old");
+    setenv("HF_HUB_CACHE", "/new", 1);
+    expect_folder(folders_hub(), "/new");
+    setenv("HF_HUB_CACHE", "", 1);
+    expect_folder(folders_hub(), "/old");
+    unsetenv("HUGGINGFACE_HUB_CACHE");
+    unsetenv("HF_HOME");
+    unsetenv("XDG_CACHE_HOME");
+    unsetenv("HOME");
+    assert_null(folders_hub());
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_paths),
-        cmocka_unit_test(test_names),
-        cmocka_unit_test(test_expand),
-        cmocka_unit_test(test_find),
+        cmocka_unit_test(test_paths), cmocka_unit_test(test_names), cmocka_unit_test(test_expand),
+        cmocka_unit_test(test_find),  cmocka_unit_test(test_hub),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/size.h"
 #include "cmd/bodies.h"
+#include "cmd/folders.h"
 #include "cmd/stderr_log.h"
 
 #include <jansson.h>
@@ -192,16 +193,19 @@ enum weir_code pool_start(const struct pool_settings *settings, struct pool **ou
 {
     struct pool *const p = mem_new(1, sizeof(*p));
     p->sink = (struct stderr_log){ .least = LOG_ERROR };
+    char *const cache = folders_cache();
     p->weir = weir_open(&(struct weir_options){ .size = sizeof(struct weir_options),
                                                 .memory_bytes = settings->memory.bytes,
                                                 .memory_percent = settings->memory.percent,
                                                 .threads = (uint32_t)settings->threads,
                                                 .max_workers = 1,
+                                                .cache = cache,
                                                 .log = stderr_log_pool,
                                                 .log_context = &p->sink,
                                                 .on_event = on_event,
                                                 .event_context = p },
                         err);
+    mem_free(cache);
     if (p->weir == NULL) {
         mem_free(p);
         return err->code;

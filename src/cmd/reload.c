@@ -150,6 +150,31 @@ static void free_aliases(struct weir *pool, const struct serve_config *was,
     }
 }
 
+/* What is configured as before may lie there in another state: the pool looks again at what it
+ * could not use, of {"models":[{"name","problem",…}]}. */
+static void look_again(struct weir *pool, const struct serve_config *was,
+                       const struct serve_config *now)
+{
+    static const char question[] = "{\"op\":\"models\"}";
+    const char *answer;
+    size_t bytes, i;
+    struct weir_error err;
+    const json_t *row;
+    if (weir_control(pool, question, sizeof(question) - 1, &answer, &bytes, &err) != WEIR_OK)
+        return;
+    json_t *const models = json_loadb(answer, bytes, 0, NULL);
+    json_array_foreach(json_object_get(models, "models"), i, row) {
+        const char *const name = json_string_value(json_object_get(row, "name"));
+        if (name == NULL || !json_is_string(json_object_get(row, "problem")))
+            continue;
+        const struct serve_model *const old = serve_models_find(&was->models, name);
+        const struct serve_model *const model = serve_models_find(&now->models, name);
+        if (old != NULL && model != NULL && same_order(old, model))
+            (void)replace(pool, model, true, &err); /* it is there, and takes its own name */
+    }
+    json_decref(models);
+}
+
 static void register_rest(struct weir *pool, const struct log *log, const struct serve_config *was,
                           const struct serve_config *now, struct reload_counts *counts)
 {
@@ -182,5 +207,6 @@ struct reload_counts reload_apply(struct weir *pool, const struct log *log,
         set_memory(pool, log, now);
     remove_gone(pool, log, was, now, &counts);
     register_rest(pool, log, was, now, &counts);
+    look_again(pool, was, now);
     return counts;
 }

@@ -212,6 +212,26 @@ static void start_handles(struct serving *s)
     uv_signal_start(&s->hangup, on_hangup, SIGHUP);
 }
 
+/* What each place gave, and what of it nobody can ask for. */
+static void tell_found(const struct serving *s, const struct found_models *found)
+{
+    size_t counts[FOUND_PLACES] = { 0 };
+    for (size_t i = 0; i < found->count; i++)
+        counts[found->items[i].place]++;
+    for (size_t i = 0; i < FOUND_PLACES; i++) {
+        if (counts[i] > 0)
+            log_write(&s->log, LOG_INFO, "serve", "%s: found models=%zu", found->places[i],
+                      counts[i]);
+        if (found->passed_over[i] > 0)
+            log_write(&s->log, LOG_WARN, "serve",
+                      "%s: %zu models are passed over: no model may have their names, or there are "
+                      "more than %d",
+                      found->places[i], found->passed_over[i], FOUND_MODELS_MOST);
+    }
+    if (found->hub_problem.code != WEIR_OK)
+        log_write(&s->log, LOG_WARN, "serve", "%s", found->hub_problem.text);
+}
+
 /* The lines come last and together: whoever reads one may send requests to any address. */
 static enum weir_code start(struct serving *s, struct weir_error *err)
 {
@@ -220,10 +240,7 @@ static enum weir_code start(struct serving *s, struct weir_error *err)
     struct buffer lines;
     enum weir_code code = WEIR_OK;
     buffer_init(&lines, MiB);
-    if (models->passed_over > 0)
-        log_write(&s->log, LOG_WARN, "serve",
-                  "%s: %zu models are passed over: no model may have their names", models->folder,
-                  models->passed_over);
+    tell_found(s, &models->found);
     for (size_t i = 0; i < models->count && code == WEIR_OK; i++) {
         code = control(s, &models->items[i].order, NULL, err);
         if (code != WEIR_OK)
@@ -342,7 +359,8 @@ const struct verb verb_serve = {
         "What flags and environment leave open, the configuration file says: $WEIR_CONFIG, else\n"
         "$XDG_CONFIG_HOME/weir/weir.conf (~/.config), else /etc/weir/weir.conf. It has options as\n"
         "`name = value`, [limits], and a section [model NAME] a model, whose keys the manual page\n"
-        "lists. SIGHUP reads it again: models come, change and go without losing a request, and\n"
+        "lists. Models in the folder of models or in the Hugging Face cache are served too.\n"
+        "SIGHUP reads and looks again: models come, change and go without losing a request, and\n"
         "the budget moves; a file with an error changes nothing.",
     .options = serve_options_table,
     .options_count = SERVE_OPTIONS_COUNT,

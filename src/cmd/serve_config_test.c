@@ -27,6 +27,10 @@ static int make_folder(void **state)
     setenv("HOME", folder, 1);
     unsetenv("XDG_CONFIG_HOME");
     unsetenv("XDG_DATA_HOME");
+    unsetenv("XDG_CACHE_HOME");
+    unsetenv("HF_HUB_CACHE");
+    unsetenv("HUGGINGFACE_HUB_CACHE");
+    unsetenv("HF_HOME");
     unsetenv("WEIR_MODELS");
     return 0;
 }
@@ -149,7 +153,7 @@ static void test_a_folder_of_models(void **state)
         read(&c, "[model quant]\nslots = 2\n[model mini]\npath = fake:mini\n", FLAGS(flag), &err),
         WEIR_OK);
     assert_int_equal(c.models.count, 5);
-    assert_int_equal(c.models.passed_over, 1);
+    assert_int_equal(c.models.found.passed_over[FOUND_IN_FOLDER], 1);
     str_print(expected, sizeof(expected), "%s/models/quant.gguf", folder);
     assert_string_equal(serve_models_find(&c.models, "quant")->path, expected);
     assert_int_equal(serve_models_find(&c.models, "quant")->options.slots, 2);
@@ -160,6 +164,69 @@ static void test_a_folder_of_models(void **state)
     assert_string_equal(serve_models_find(&c.models, "mini")->path, "fake:mini");
     assert_non_null(serve_models_find(&c.models, "mini.gguf"));
     serve_config_finish(&c);
+}
+
+/* A model in the Hugging Face cache, fetched as main. */
+static void make_fetched(const char *name, const char *commit)
+{
+    char path[256];
+    str_print(path, sizeof(path), "%s/hf/hub/models--%s/refs", folder, name);
+    assert_true(file_make_folders(path));
+    str_print(path, sizeof(path), "%s/hf/hub/models--%s/refs/main", folder, name);
+    write_file(path, commit);
+    str_print(path, sizeof(path), "%s/hf/hub/models--%s/snapshots/%s", folder, name, commit);
+    assert_true(file_make_folders(path));
+    str_print(path, sizeof(path), "%s/hf/hub/models--%s/snapshots/%s/config.json", folder, name,
+              commit);
+    write_file(path, "{}");
+}
+
+static const char *path_of(const struct serve_config *c, const char *name)
+{
+    const struct serve_model *const m = serve_models_find(&c->models, name);
+    return m == NULL                                       ? ""
+           : strncmp(m->path, folder, strlen(folder)) == 0 ? m->path + strlen(folder)
+                                                           : m->path;
+}
+
+/* The configuration is the strongest, then the folder of models, then the Hugging Face cache. */
+static void test_a_hugging_face_cache(void **state)
+{
+    char flag[128], home[64];
+    struct serve_config c;
+    struct weir_error err;
+    (void)state;
+    str_print(home, sizeof(home), "%s/hf", folder);
+    setenv("HF_HOME", home, 1);
+    make_fetched("org--both", "c1");
+    make_fetched("org--alone", "c2");
+    make_fetched("org--alone", "c3");
+    make_fetched("org--section", "c4");
+    make_fetched("flagged", "c5");
+    make_fetched("taken", "c6");
+    make_fetched("no name", "c7");
+    make_model("both", "x");
+    make_model("both/org", "x");
+    make_model("both/org/both", "modules.json");
+    str_print(flag, sizeof(flag), "--models=%s/both", folder);
+    assert_int_equal(read(&c,
+                          "[model org/section]\nslots = 2\n[model org/alone@c2]\n"
+                          "[model other]\npath = fake:other\nalias = taken\n",
+                          FLAGS(flag, "--model=flagged=fake:flag"), &err),
+                     WEIR_OK);
+    assert_int_equal(c.models.count, 6);
+    assert_int_equal(c.models.found.passed_over[FOUND_IN_HUB], 1);
+    assert_string_equal(path_of(&c, "org/both"), "/both/org/both");
+    assert_string_equal(path_of(&c, "org/alone"), "/hf/hub/models--org--alone/snapshots/c3");
+    assert_string_equal(path_of(&c, "org/alone@c2"), "/hf/hub/models--org--alone/snapshots/c2");
+    assert_string_equal(path_of(&c, "org/section"), "/hf/hub/models--org--section/snapshots/c4");
+    assert_int_equal(serve_models_find(&c.models, "org/section")->options.slots, 2);
+    assert_string_equal(path_of(&c, "flagged"), "fake:flag");
+    assert_null(serve_models_find(&c.models, "taken")); /* whose name is an alias */
+    assert_string_equal(serve_models_find(&c.models, "org/alone")->path_origin,
+                        "the Hugging Face cache");
+    serve_config_finish(&c);
+    unsetenv("HF_HOME");
 }
 
 static void refuses(const char *text, const char *flag, const char *first, const char *second)
@@ -268,6 +335,7 @@ int main(void)
         cmocka_unit_test(test_models_of_all_sources),
         cmocka_unit_test(test_the_flags_path_wins),
         cmocka_unit_test(test_a_folder_of_models),
+        cmocka_unit_test(test_a_hugging_face_cache),
         cmocka_unit_test(test_refusals_name_the_line),
         cmocka_unit_test(test_refusals_of_flags),
         cmocka_unit_test(test_refusals_of_models),

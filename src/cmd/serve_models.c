@@ -6,7 +6,6 @@
 #include "base/size.h"
 #include "cmd/bodies.h"
 #include "cmd/folders.h"
-#include "cmd/model_folder.h"
 #include "cmd/model_ref.h"
 
 #include "weir/weir.h"
@@ -167,47 +166,45 @@ static void add_section(struct serve_models *m, const struct config_model *secti
     }
 }
 
-/* --- the folder of models --------------------------------------------------------------------- */
-
-static enum weir_code add_folder(struct serve_models *m, const char *path, struct weir_error *err)
-{
-    struct model_folder folder;
-    const enum weir_code code = model_folder_list(&folder, path, err);
-    struct serve_model *const grown =
-        code == WEIR_OK ? mem_resize(m->items, m->count + folder.count + 1, sizeof(*m->items))
-                        : m->items;
-    CHECK(grown != NULL);
-    m->items = grown;
-    for (size_t i = 0; i < folder.count && code == WEIR_OK; i++) {
-        struct serve_model *model = find(m, str_of(folder.items[i].name));
-        if (model == NULL) {
-            m->items[m->count] = (struct serve_model){ 0 };
-            model = add(m, str_of(folder.items[i].name));
-        }
-        if (model->path != NULL)
-            continue;
-        model->path = folder.items[i].path;
-        model->path_origin = "the folder of models";
-        folder.items[i].path = NULL;
-    }
-    m->passed_over = folder.passed_over;
-    model_folder_finish(&folder);
-    return code;
-}
+/* --- models that were found ------------------------------------------------------------------- */
 
 /* A folder that nobody asked for need not exist. */
-static enum weir_code read_folder(struct serve_models *m, const struct options *o,
-                                  const struct serve_options *options, struct weir_error *err)
+static enum weir_code look_for_models(struct serve_models *m, const struct options *o,
+                                      const struct serve_options *options, struct weir_error *err)
 {
     const struct option_value *const said = options_value(o, "models");
     const bool asked = said->source != OPTION_FROM_DEFAULT;
-    m->folder = asked ? model_ref_expand(options->models_folder) : folders_models();
-    if (m->folder == NULL || (!asked && !file_is_folder(m->folder)))
+    char *const folder = asked ? model_ref_expand(options->models_folder) : folders_models();
+    char *const hub = folders_hub();
+    const bool exists = folder != NULL && file_is_folder(folder);
+    enum weir_code code = WEIR_OK;
+    if (asked && !exists)
+        code = weir_fail(err, WEIR_INVALID, "models (%s): there is no folder '%s'", said->origin,
+                         folder);
+    else
+        code = found_models_look(&m->found, exists ? folder : NULL, hub, err);
+    mem_free(folder);
+    mem_free(hub);
+    return code;
+}
+
+/* A section without a path is about a model that was found. */
+static enum weir_code settle_path(const struct serve_models *m, struct serve_model *model,
+                                  struct weir_error *err)
+{
+    enum found_place place;
+    if (model->path != NULL)
         return WEIR_OK;
-    if (!file_is_folder(m->folder))
-        return weir_fail(err, WEIR_INVALID, "models (%s): there is no folder '%s'", said->origin,
-                         m->folder);
-    return add_folder(m, m->folder, err);
+    model->path = found_models_path(&m->found, model->name, &place);
+    model->path_origin = found_place_name(place);
+    if (model->path != NULL)
+        return WEIR_OK;
+    const char *const folder = m->found.places[FOUND_IN_FOLDER];
+    const char *const hub = m->found.places[FOUND_IN_HUB];
+    return weir_fail(
+        err, WEIR_INVALID, "%s: [model %s] has no path, and there is no '%s' in %s, nor in %s",
+        model->section->origin, model->name, model->name,
+        folder != NULL ? folder : "a folder of models", hub != NULL ? hub : "a Hugging Face cache");
 }
 
 /* --- names, and the order to the pool --------------------------------------------------------- */
@@ -313,6 +310,30 @@ static enum weir_code write_order(struct serve_models *m, struct serve_model *mo
                                : WEIR_OK;
 }
 
+static enum weir_code settle(struct serve_models *m, struct serve_model *model,
+                             const struct serve_options *options, struct weir_error *err)
+{
+    enum weir_code code = read_values(model, options, err);
+    if (code == WEIR_OK)
+        code = settle_path(m, model, err);
+    if (code == WEIR_OK)
+        code = write_order(m, model, err);
+    return code;
+}
+
+/* The configuration is stronger: who has a name or an alias there keeps it, whatever was found. */
+static enum weir_code add_found(struct serve_models *m, const struct serve_options *options,
+                                struct weir_error *err)
+{
+    enum weir_code code = WEIR_OK;
+    for (size_t i = 0; i < m->found.count && code == WEIR_OK; i++) {
+        const struct found_model *const found = &m->found.items[i];
+        if (find(m, str_of(found->name)) == NULL && at(m, &m->aliases, str_of(found->name)) == NULL)
+            code = settle(m, add(m, str_of(found->name)), options, err);
+    }
+    return code;
+}
+
 enum weir_code serve_models_read(struct serve_models *m, const struct options *o,
                                  const struct serve_options *options, const struct config *file,
                                  struct weir_error *err)
@@ -320,9 +341,10 @@ enum weir_code serve_models_read(struct serve_models *m, const struct options *o
     *m = (struct serve_models){ 0 };
     map_init(&m->names);
     map_init(&m->aliases);
-    m->items = mem_new(options->models.count + file->models_count + 1, sizeof(*m->items));
+    enum weir_code code = look_for_models(m, o, options, err);
+    m->items =
+        mem_new(options->models.count + file->models_count + m->found.count + 1, sizeof(*m->items));
     const struct option_list *const origins = &options_value(o, "model")->origins;
-    enum weir_code code = WEIR_OK;
     for (size_t i = 0; i < options->models.count && code == WEIR_OK; i++) {
         code = add_flag(m, options->models.items[i], origins->items[i], err);
         if (code != WEIR_OK)
@@ -330,20 +352,10 @@ enum weir_code serve_models_read(struct serve_models *m, const struct options *o
     }
     for (size_t i = 0; i < file->models_count && code == WEIR_OK; i++)
         add_section(m, &file->models[i]);
-    if (code == WEIR_OK)
-        code = read_folder(m, o, options, err);
-    for (size_t i = 0; i < m->count && code == WEIR_OK; i++)
-        code = read_values(&m->items[i], options, err);
-    for (size_t i = 0; i < m->count && code == WEIR_OK; i++) {
-        const struct serve_model *const model = &m->items[i];
-        if (model->path == NULL)
-            code = weir_fail(err, WEIR_INVALID, "%s: [model %s] has no path, and %s%s has no '%s'",
-                             model->section->origin, model->name, m->folder != NULL ? "" : "no ",
-                             m->folder != NULL ? m->folder : "folder of models", model->name);
-        else
-            code = write_order(m, &m->items[i], err);
-    }
-    return code;
+    const size_t configured = m->count;
+    for (size_t i = 0; i < configured && code == WEIR_OK; i++)
+        code = settle(m, &m->items[i], options, err);
+    return code == WEIR_OK ? add_found(m, options, err) : code;
 }
 
 void serve_models_finish(struct serve_models *m)
@@ -357,7 +369,7 @@ void serve_models_finish(struct serve_models *m)
     map_finish(&m->names);
     map_finish(&m->aliases);
     mem_free(m->items);
-    mem_free(m->folder);
+    found_models_finish(&m->found);
     *m = (struct serve_models){ 0 };
 }
 

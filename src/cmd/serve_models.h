@@ -1,9 +1,9 @@
 /* serve_models.h — the models that a server should have: from --model, from the sections of the
- * configuration file, and from what lies in the folder of models.
+ * configuration file, and from what was found (found_models.h).
  *
- * A model's path comes from --model NAME=PATH, else from `path` of its section, else from the
- * folder. Whatever its section leaves open is what the flags of the server say for all models. Owns
- * all its texts; touches the file system only to list the folder. */
+ * A model's path comes from --model NAME=PATH, else from `path` of its section, else from where it
+ * was found. Whatever its section leaves open is what the flags of the server say for all models.
+ * Owns all its texts; touches the file system only to find models. */
 #ifndef CMD_SERVE_MODELS_H
 #define CMD_SERVE_MODELS_H
 
@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/map.h"
 #include "cmd/config.h"
+#include "cmd/found_models.h"
 #include "cmd/options.h"
 #include "cmd/serve_options.h"
 
@@ -40,11 +41,10 @@ struct serve_model {
 };
 
 struct serve_models {
-    struct serve_model *items; /* those of flags, then of the file, then of the folder */
+    struct serve_model *items; /* those of flags, then of the file, then those found */
     size_t count;
     struct map names, aliases; /* to the place in items, plus one */
-    char *folder;              /* where models were looked for; NULL: nowhere */
-    size_t passed_over;        /* what lies there under names that no model may have */
+    struct found_models found;
 };
 
 /* WEIR_INVALID names the flag or the line, and what would be right. serve_models_finish is due in

@@ -29,7 +29,7 @@ const struct option serve_options_table[SERVE_OPTIONS_COUNT] = {
     OPTION(.name = "models", .type = OPTION_STRING, .offset = AT(models_folder), .argument = "DIR",
            .environment = "WEIR_MODELS",
            .fallback_says = "$XDG_DATA_HOME/weir/models, or ~/.local/share/weir/models",
-           .help = "Folder whose models are all served under the names of their folders or files."),
+           .help = "Folder whose models are all served; so are those of the Hugging Face cache."),
     OPTION(.name = "memory", .type = OPTION_MEMORY, .offset = AT(memory), .argument = "SIZE",
            .environment = "WEIR_MEMORY",
            .fallback_says = "80 % of the machine or its cgroup less 2 GiB, at least half of it",

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/jsonw.h"
+#include "lib/model_stamp.h"
 #include "lib/pool.h"
 #include "wire/plan.h"
 
@@ -148,6 +149,19 @@ static enum weir_code get_numbers(json_t *o, struct model_settings *m, struct we
     return WEIR_OK;
 }
 
+/* What an earlier life found out about just these files. Without a cache nothing is remembered, and
+ * a fake model has no files. */
+static void recall(struct weir *w, struct model_settings *m)
+{
+    if (w->inspected.folder == NULL || m->program == PROGRAM_FAKE)
+        return;
+    m->stamp = model_stamp(m->path, clock_wall_ms());
+    m->known = inspected_file_find(&w->inspected, &(struct inspected){ .path = m->path,
+                                                                       .program = m->program,
+                                                                       .context = m->context,
+                                                                       .stamp = m->stamp });
+}
+
 static enum weir_code run_register(struct weir *w, json_t *o, struct jsonw *out,
                                    struct weir_error *err)
 {
@@ -166,6 +180,7 @@ static enum weir_code run_register(struct weir *w, json_t *o, struct jsonw *out,
         get_bool(o, "replace", &m.replace, err) != WEIR_OK)
         return err->code;
     m.program = strncmp(m.path, "fake:", 5) == 0 ? PROGRAM_FAKE : PROGRAM_CPU;
+    recall(w, &m);
     enum weir_code code = supervisor_register(w->supervisor, &m, err);
     if (code == WEIR_OK)
         write_ok(out);

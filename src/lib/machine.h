@@ -25,6 +25,10 @@ uint64_t machine_major_faults(int64_t pid);
 /* $WEIR_SYSTEM_ROOT, or "". */
 const char *machine_root(void);
 
+/* Another number for a processor that can do other things, and for another $WEIR_CPU: what a worker
+ * may choose its kernels by. */
+uint64_t machine_processor(void);
+
 uint32_t machine_cores(void); /* that this process may run on; at least 1 */
 
 #endif

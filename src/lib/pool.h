@@ -6,6 +6,7 @@
 #include "base/buffer.h"
 #include "base/log.h"
 #include "base/map.h"
+#include "lib/inspected_file.h"
 #include "lib/learned_file.h"
 #include "lib/process.h"
 #include "supervisor/supervisor.h"
@@ -37,6 +38,7 @@ struct weir {
     struct buffer answer; /* of the last weir_control */
     struct buffer events; /* not yet told, each a JSON text and a NUL */
     struct learned_file learned;
+    struct inspected_file inspected;
 };
 
 /* world.c: struct world with the operating system. */

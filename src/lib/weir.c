@@ -8,6 +8,7 @@
 #include "base/jsonw.h"
 #include "base/mem.h"
 #include "lib/machine.h"
+#include "lib/model_stamp.h"
 #include "lib/pool.h"
 
 #include <string.h>
@@ -76,6 +77,14 @@ static void keep_learned(void *context, const struct learned *row)
 {
     struct weir *w = context;
     learned_file_note(&w->learned, row);
+}
+
+/* Only what is still true of the files: they may have changed while they were read. */
+static void keep_inspected(void *context, const struct inspected *what)
+{
+    struct weir *w = context;
+    if (what->stamp != 0 && model_stamp(what->path, clock_wall_ms()) == what->stamp)
+        inspected_file_note(&w->inspected, what);
 }
 
 /* What comes meanwhile is for the next step. */
@@ -189,9 +198,12 @@ struct weir *weir_open(const struct weir_options *o, struct weir_error *err)
                                      .on_event = keep_event,
                                      .event_context = w,
                                      .on_learned = keep_learned,
-                                     .learned_context = w };
+                                     .learned_context = w,
+                                     .on_inspected = keep_inspected,
+                                     .inspected_context = w };
     w->supervisor = supervisor_create(&so, &w->world, clock_ms());
     learned_file_open(&w->learned, o->cache, &w->log, clock_ms());
+    inspected_file_open(&w->inspected, o->cache, machine_processor(), &w->log, clock_ms());
     for (size_t i = 0; i < w->learned.count; i++)
         supervisor_learn(w->supervisor, &w->learned.rows[i]);
     return w;
@@ -220,6 +232,7 @@ void weir_close(struct weir *w)
         supervisor_destroy(w->supervisor);
     }
     learned_file_close(&w->learned);
+    inspected_file_close(&w->inspected);
     world_close(w);
     buffer_finish(&w->events);
     buffer_finish(&w->answer);
@@ -257,8 +270,11 @@ enum weir_code weir_step(struct weir *w, int timeout_ms, struct weir_error *err)
     int64_t next = supervisor_turn(w->supervisor, clock_ms());
     world_flush(w);
     tell_events(w);
-    int64_t save = learned_file_step(&w->learned, clock_ms());
-    world_arm(w, next < save ? next : save);
+    int64_t saves[] = { learned_file_step(&w->learned, clock_ms()),
+                        inspected_file_step(&w->inspected, clock_ms()) };
+    for (size_t i = 0; i < ARRAY_COUNT(saves); i++)
+        next = saves[i] < next ? saves[i] : next;
+    world_arm(w, next);
     if (supervisor_is_dirty(w->supervisor))
         world_wake(w);
     w->stepping = false;

@@ -21,16 +21,31 @@ void folder_finish(struct folder *f)
     memset(f, 0, sizeof(*f));
 }
 
+/* What is at a path that is no folder. */
+static enum weir_code refuse_path(const char *path, struct weir_error *err)
+{
+    const struct str text = str_of(path);
+    if (!file_exists(path))
+        return weir_fail(err, WEIR_LOAD_FAILED, "there is no model folder '%s'", path);
+    if (str_ends(text, STR(".gguf")))
+        return weir_fail(err, WEIR_LOAD_FAILED,
+                         "GGUF files are not served yet, only folders with config.json and "
+                         "safetensors: '%s'",
+                         path);
+    return weir_fail(err, WEIR_LOAD_FAILED, "'%s' is a file, and a model is a folder", path);
+}
+
 enum weir_code folder_path(const struct folder *f, const char *name, char **out,
                            struct weir_error *err)
 {
     if (!file_is_folder(f->path))
-        return weir_fail(err, WEIR_LOAD_FAILED, "there is no model folder '%s'", f->path);
+        return refuse_path(f->path, err);
     char *path = file_join(f->path, name);
     if (!file_exists(path)) {
+        const bool dangles = file_is_link(path);
         mem_free(path);
-        return weir_fail(err, WEIR_LOAD_FAILED, "the file '%.60s' is missing in '%s'", name,
-                         f->path);
+        return weir_fail(err, WEIR_LOAD_FAILED, "the file '%.60s' is missing in '%s'%s", name,
+                         f->path, dangles ? ": its link leads nowhere" : "");
     }
     *out = path;
     return WEIR_OK;
@@ -71,7 +86,7 @@ bool folder_is_inside(const char *name)
 bool folder_has(const struct folder *f, const char *name)
 {
     char *path = file_join(f->path, name);
-    bool there = file_exists(path);
+    bool there = file_exists(path) || file_is_link(path);
     mem_free(path);
     return there;
 }

@@ -82,6 +82,7 @@ static void answer(struct supervisor *s, struct model *m, const struct plan *pla
         m->problem = *problem;
         m->problem.code = WEIR_LOAD_FAILED; /* no fault of those who ask for it */
         model_fail_jobs(s, m, &m->problem);
+        log_write(s->options.log, LOG_DEBUG, "inspect", "model '%s': %s", m->name, problem->text);
     }
     s->totals.decisions++;
     event_emit(s, &(struct pool_event){ .kind = "inspected",
@@ -96,6 +97,28 @@ static void answer_problem(struct supervisor *s, struct model *m, const char *wh
     struct weir_error problem;
     weir_fail(&problem, WEIR_LOAD_FAILED, "'%.80s' could not be inspected: %.110s", m->path, what);
     answer(s, m, NULL, &problem);
+}
+
+/* Its settings may name a part of what its files can, and nothing beyond. */
+static bool find_lack(const struct model *m, const struct plan *plan, struct weir_error *err)
+{
+    const uint32_t lacks = m->settings.capabilities & ~plan->capabilities;
+    unsigned first = 0;
+    if (lacks == 0)
+        return false;
+    while ((lacks & 1u << first) == 0)
+        first++;
+    weir_fail(err, WEIR_LOAD_FAILED,
+              "model '%.80s' is configured for %s, which its files (%.32s) do not have", m->name,
+              capability_name(first), plan->architecture);
+    return true;
+}
+
+void inspect_known(struct supervisor *s, struct model *m, const struct message_inspected *known)
+{
+    struct weir_error problem = known->error;
+    const bool good = problem.code == WEIR_OK && !find_lack(m, &known->plan, &problem);
+    answer(s, m, good ? &known->plan : NULL, &problem);
 }
 
 /* The system is short of something now: no word about a model, or about the program. */
@@ -170,21 +193,6 @@ void inspect_turn(struct supervisor *s)
     }
 }
 
-/* Its settings may name a part of what its files can, and nothing beyond. */
-static bool find_lack(const struct model *m, const struct plan *plan, struct weir_error *err)
-{
-    const uint32_t lacks = m->settings.capabilities & ~plan->capabilities;
-    unsigned first = 0;
-    if (lacks == 0)
-        return false;
-    while ((lacks & 1u << first) == 0)
-        first++;
-    weir_fail(err, WEIR_LOAD_FAILED,
-              "model '%.80s' is configured for %s, which its files (%.32s) do not have", m->name,
-              capability_name(first), plan->architecture);
-    return true;
-}
-
 static void on_inspected(struct supervisor *s, struct inspector *i, const struct frame *f)
 {
     struct message_inspected m;
@@ -203,8 +211,14 @@ static void on_inspected(struct supervisor *s, struct inspector *i, const struct
     i->answers++;
     if (model == NULL) /* it was unregistered meanwhile */
         return;
-    const bool good = m.error.code == WEIR_OK && !find_lack(model, &m.plan, &m.error);
-    answer(s, model, good ? &m.plan : NULL, &m.error);
+    if (s->options.on_inspected != NULL)
+        s->options.on_inspected(s->options.inspected_context,
+                                &(struct inspected){ .path = model->path,
+                                                     .program = model->settings.program,
+                                                     .context = model->context_asked,
+                                                     .stamp = model->settings.stamp,
+                                                     .answer = &m });
+    inspect_known(s, model, &m);
 }
 
 void inspect_on_frame(struct supervisor *s, uint32_t id, const struct frame *f)

@@ -5,6 +5,7 @@
 #include "supervisor/helper.h"
 #include "supervisor/supervisor.h"
 
+struct message_inspected;
 struct model;
 
 /* One inspector process a program, alive only while there is something to inspect. */
@@ -22,6 +23,8 @@ void inspect_init(struct supervisor *s);
 void inspect_later(struct supervisor *s, struct model *m);
 void inspect_hurry(struct supervisor *s, struct model *m);
 void inspect_again(struct supervisor *s, struct model *m);
+/* For a model that is to be inspected: it was before, and nobody need look at its files. */
+void inspect_known(struct supervisor *s, struct model *m, const struct message_inspected *known);
 void inspect_turn(struct supervisor *s);
 void inspect_on_frame(struct supervisor *s, uint32_t id, const struct frame *f);
 void inspect_on_gone(struct supervisor *s, uint32_t id, bool exited, const char *what);

@@ -149,6 +149,7 @@ static void add(struct supervisor *s, const struct model_settings *settings, con
     m->settings = *settings;
     m->settings.name = m->name;
     m->settings.path = m->path;
+    m->settings.known = NULL;
     copy_aliases(m, settings);
     m->context_asked = settings->context;
     m->pin_asked = settings->pin;
@@ -161,6 +162,17 @@ static void add(struct supervisor *s, const struct model_settings *settings, con
     inspect_later(s, m);
     m->last_used_ms = m->last_retired_ms = s->now_ms;
     event_emit(s, &(struct pool_event){ .kind = "registered", .model = m->name, .reason = reason });
+    if (settings->known != NULL)
+        inspect_known(s, m, settings->known);
+}
+
+/* What was wrong with its files may not be wrong any more. */
+static void look_again(struct supervisor *s, struct model *m, const struct model_settings *settings)
+{
+    m->settings.stamp = settings->stamp;
+    inspect_again(s, m);
+    if (settings->known != NULL)
+        inspect_known(s, m, settings->known);
 }
 
 /* Its names are free from now on; what it has accepted it serves, also what waits for inspection.
@@ -252,7 +264,7 @@ enum weir_code supervisor_register(struct supervisor *s, const struct model_sett
         if (!same_rest(old, settings))
             change(s, old, settings);
         if (old->inspection == INSPECTION_FAILED)
-            inspect_again(s, old);
+            look_again(s, old, settings);
         return WEIR_OK;
     }
     if (old != NULL)

@@ -25,6 +25,8 @@ enum request_priority {
         PRIORITIES
 };
 
+struct message_inspected;
+
 /* One transition or decision. Texts are borrowed for the call; NULL where there is none. */
 struct pool_event {
     const char *kind; /* "state", "registered", "inspected", "grant", "wait", "evict", "never", … */
@@ -45,6 +47,15 @@ struct learned {
     int64_t load_ms;        /* of the last load */
 };
 
+/* What an inspector said of a file. `stamp` is what the model was registered with. */
+struct inspected {
+    const char *path;
+    enum worker_program program;
+    uint32_t context; /* asked for */
+    uint64_t stamp;
+    const struct message_inspected *answer;
+};
+
 struct supervisor_options {
     struct limits limits;
     uint64_t memory_bytes; /* asked budget, 0: derived */
@@ -57,6 +68,9 @@ struct supervisor_options {
     /* A figure of a file rose: keep it for supervisor_learn in the next life. */
     void (*on_learned)(void *context, const struct learned *row);
     void *learned_context;
+    /* An inspector has answered: keep it, for `known` of those who register the same files. */
+    void (*on_inspected)(void *context, const struct inspected *what);
+    void *inspected_context;
 };
 
 /* Strings are copied. Times and counts are as given: the caller fills in defaults. */
@@ -78,6 +92,9 @@ struct model_settings {
     bool preload;          /* loaded once, as soon as it was inspected */
     bool truncate;         /* what embeddings get that do not say: see supervisor_truncates */
     bool replace;          /* an entry of that name gives way instead of refusing this one */
+    uint64_t stamp; /* of its files as they are now, opaque; 0: they cannot be told from others */
+    /* What an inspection of just these files has said, borrowed for the call; NULL: ask one. */
+    const struct message_inspected *known;
 };
 
 /* keep_alive_ms besides a duration; 0 is the model's idle_ms. */

@@ -54,7 +54,9 @@ static inline struct test_pool *test_open(uint64_t memory, const struct limits *
                                                 .on_event = test_on_event,
                                                 .event_context = t,
                                                 .on_learned = test_on_learned,
-                                                .learned_context = &t->heard };
+                                                .learned_context = &t->heard,
+                                                .on_inspected = test_on_inspected,
+                                                .inspected_context = &t->heard };
     t->priority = 2;
     t->supervisor = w->supervisor = supervisor_create(&options, &w->world, 0);
     return t;
@@ -100,8 +102,7 @@ static inline struct test_model *test_register(struct test_pool *t, const char *
     settings.name = settings.path = name;
     settings.max_workers = settings.max_workers > 0 ? settings.max_workers : 2;
     settings.priority = settings.priority > 0 ? settings.priority : 2;
-    settings.idle_ms = 60000;
-    settings.idle_label_ms = 30000;
+    settings.idle_ms = 60000, settings.idle_label_ms = 30000;
     supervisor_clock(t->supervisor, t->world.now_ms);
     CHECK(supervisor_register(t->supervisor, &settings, NULL) == WEIR_OK);
     return m;
@@ -114,8 +115,7 @@ static inline struct test_request *test_submit(struct test_pool *t, const char *
     struct test_request *r = &t->requests[t->count++];
     CHECK(t->count <= ARRAY_COUNT(t->requests));
     struct submission s = t->next;
-    s.model = model;
-    s.operation = WEIR_EMBED, s.priority = t->priority;
+    s.model = model, s.operation = WEIR_EMBED, s.priority = t->priority;
     s.own_credit = payload[0] == STALLS;
     s.deadline_ms = deadline_ms;
     s.payload = (uint8_t *)mem_copy_text(payload, strlen(payload));

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "supervisor/supervisor.h"
+#include "wire/message.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +13,7 @@ struct test_told {
     char news[8192];            /* decisions and what else happened, "kind model: reason" a line */
     struct learned learned[16]; /* what was to be kept, in order */
     size_t learned_count;
+    char inspected[1000]; /* what inspectors said, "path stamp architecture or problem, " */
 };
 
 static inline void test_hear(struct test_told *told, const struct pool_event *e)
@@ -27,6 +29,16 @@ static inline void test_on_learned(void *context, const struct learned *row)
     struct test_told *told = context;
     CHECK(told->learned_count < sizeof told->learned / sizeof told->learned[0]);
     told->learned[told->learned_count++] = *row;
+}
+
+static inline void test_on_inspected(void *context, const struct inspected *what)
+{
+    struct test_told *told = context;
+    const size_t used = strlen(told->inspected);
+    const bool good = what->answer->error.code == WEIR_OK;
+    snprintf(told->inspected + used, sizeof told->inspected - used, "%s %u %s, ", what->path,
+             (unsigned)what->stamp,
+             good ? what->answer->plan.architecture : what->answer->error.text);
 }
 
 #endif

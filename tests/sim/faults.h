@@ -76,6 +76,7 @@ enum sim_fault {
     X(REPLACED, "replacement by another entry")                                                    \
     X(REPEATED, "replacement that changes nothing")                                                \
     X(TAKEN, "registration of a name that is taken")                                               \
+    X(KNOWN, "registration of what was inspected before")                                          \
     X(CONFIGURED, "another budget")                                                                \
     X(HALVED, "load with fewer slots or less context")                                             \
     X(PREPARED, "weights prepared")                                                                \

@@ -36,7 +36,9 @@ static struct supervisor_options small_options(struct sim *s)
                                           .on_event = watch_on_event,
                                           .event_context = s,
                                           .on_learned = registry_on_learned,
-                                          .learned_context = s };
+                                          .learned_context = s,
+                                          .on_inspected = registry_on_inspected,
+                                          .inspected_context = s };
     options.limits.queue_jobs = 40;
     options.limits.load_stall_ms = 15000;
     options.limits.job_stall_ms = 8000;

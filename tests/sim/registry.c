@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/size.h"
+#include "wire/message.h"
 
 #include <string.h>
 
@@ -123,10 +124,48 @@ void registry_on_learned(void *context, const struct learned *row)
     keep(m, row);
 }
 
-static enum weir_code offer(struct sim *s, const struct sim_entry *e, bool replace,
+/* The stamp that an entry was registered with is its number, which stands in its path. Nobody may
+ * need the entry any more. */
+void registry_on_inspected(void *context, const struct inspected *what)
+{
+    struct sim *s = context;
+    struct str name, number;
+    uint64_t stamp;
+    str_cut(str_of(what->path), '#', &name, &number);
+    SIM_EXPECT(str_to_u64(number, &stamp) && stamp == what->stamp &&
+                   what->program == PROGRAM_FAKE && what->context == 0,
+               "'%s' was inspected as another", what->path);
+    events_note(&s->events, "inspection", what->stamp, (uint64_t)what->answer->error.code);
+}
+
+/* The entry is registered by now, if it is at all. */
+static void note_known(struct sim *s, struct sim_entry *e, const struct message_inspected *known)
+{
+    e->inspected = true;
+    e->spoilt |= known->error.code != WEIR_OK;
+    s->world.deeds_count[DEED_KNOWN]++;
+}
+
+static struct message_inspected draw_known(struct sim *s, const struct sim_model *m)
+{
+    struct message_inspected known = {
+        .error = {.code = WEIR_OK, .index = -1},
+          .plan = m->plan
+    };
+    if (sim_chance(&s->world, 10)) {
+        known.error.code = WEIR_LOAD_FAILED;
+        memcpy(known.error.text, "no such folder", sizeof "no such folder");
+    }
+    return known;
+}
+
+static enum weir_code offer(struct sim *s, struct sim_entry *e, bool replace,
                             struct weir_error *err)
 {
     const struct sim_model *m = e->model;
+    const struct message_inspected known = draw_known(s, m);
+    const bool is_known = sim_between(&s->world, 0, 3) == 0;
+    const uint64_t before = s->world.inspections;
     const struct model_settings settings = { .name = m->name,
                                              .path = e->path,
                                              .program = PROGRAM_FAKE,
@@ -140,9 +179,17 @@ static enum weir_code offer(struct sim *s, const struct sim_entry *e, bool repla
                                              .priority = m->priority,
                                              .pin = e->begun_pinned,
                                              .preload = e->preload,
-                                             .replace = replace };
+                                             .replace = replace,
+                                             .stamp = e->number,
+                                             .known = is_known ? &known : NULL };
     supervisor_clock(s->supervisor, s->events.now_ms);
-    return supervisor_register(s->supervisor, &settings, err);
+    const enum weir_code code = supervisor_register(s->supervisor, &settings, err);
+    if (s->world.inspections > before) {
+        SIM_EXPECT(is_known, "'%s' was inspected by nobody", e->path);
+        s->world.inspections = before; /* no inspector came to that end */
+        note_known(s, e, &known);
+    }
+    return code;
 }
 
 static struct sim_entry *draw_entry(struct sim *s, size_t model)

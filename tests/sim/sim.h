@@ -102,6 +102,7 @@ extern struct sim_model sim_models[];
 size_t sim_models_count(void);
 void registry_learn(struct sim *s); /* what an earlier life found out, drawn from the seed */
 void registry_on_learned(void *context, const struct learned *row);
+void registry_on_inspected(void *context, const struct inspected *what);
 struct sim_entry *registry_add(struct sim *s, size_t model);
 void registry_remove(struct sim *s, size_t model);
 void registry_replace(struct sim *s, size_t model);

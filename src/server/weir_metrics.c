@@ -39,10 +39,10 @@ static void write_process(struct buffer *out, const struct server *s)
     if (uv_resident_set_memory(&resident) == 0)
         write_one(out, "process_resident_memory_bytes", "Resident memory of the server itself.",
                   (double)resident);
-    write_one(out, "process_allocated_bytes", "Bytes that the server holds of its allocator.",
+    write_one(out, "weir_heap_bytes", "Bytes that the server holds of its allocator.",
               (double)mem_in_use());
     if (files > 0)
-        write_one(out, "process_open_fds", "Open file descriptors of the server itself.",
+        write_one(out, "weir_open_fds", "Open file descriptors of the server itself.",
                   (double)files);
     write_one(out, "process_start_time_seconds", "Start of the server since 1970.",
               (double)s->started_s);

@@ -334,7 +334,7 @@ def test_chaos(serve, tmp_path, minilm):
         time.sleep(3 * SLOW)
         clients.end()
         quiet(server)
-    start = {"fds": descriptors(server), "bytes": counters(server, "process_allocated_bytes")[""]}
+    start = {"fds": descriptors(server), "bytes": counters(server, "weir_heap_bytes")[""]}
 
     clients = Clients(server, list(models))
     chaos, sampler = Chaos(server, machine, cache, config), Sampler(server)
@@ -360,6 +360,6 @@ def test_chaos(serve, tmp_path, minilm):
     assert accepted == ended, (accepted, ended)
     # The connection of the last question may be a moment from its end.
     wait_until(lambda: descriptors(server) <= start["fds"], 10, f"{start['fds']} descriptors again")
-    end = counters(server, "process_allocated_bytes")[""]
+    end = counters(server, "weir_heap_bytes")[""]
     print(f"allocated: {start['bytes']:.0f} bytes before, {end:.0f} after")
     assert end - start["bytes"] < 256 * 1024, (start, end)

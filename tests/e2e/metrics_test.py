@@ -171,7 +171,7 @@ def test_metrics_match_truth(serve):
     resident = int(statm[1]) * PAGE
     assert abs(shown.value("process_resident_memory_bytes") - resident) < 4 * MiB
     files = len(os.listdir(f"/proc/{server.pid}/fd"))
-    assert abs(shown.value("process_open_fds") - files) <= 3
+    assert abs(shown.value("weir_open_fds") - files) <= 3
     boot = time.time() - float(open("/proc/uptime").read().split()[0])
     started = boot + int(process_fields(server.pid)[19]) / os.sysconf("SC_CLK_TCK")
     assert abs(shown.value("process_start_time_seconds") - started) < 3

@@ -23,7 +23,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 CORPUS = ROOT / "fuzz" / "corpus"
 CORPUS_BYTES_MAX = 400_000
 # What was found by mutation is kept where it is small: the seeds reach far, and can be read.
-FOUND_BYTES_MAX = {"safetensors": 700, "config": 700, "tokenizer": 300, "vocab": 200, "encode": 200}
+FOUND_BYTES_MAX = {"safetensors": 700, "config": 700, "tokenizer": 300, "vocab": 200, "encode": 200,
+                   "http": 200, "json": 200, "ini": 200}
 
 
 def compact(value):
@@ -490,8 +491,141 @@ def encode_seeds():
         yield f"bad-{number}", bytes([number % 3]) + text
 
 
+# --- requests ------------------------------------------------------------------------------------
+
+def http(line="GET /v1/models HTTP/1.1", *fields, host=True, body=b""):
+    head = [line, *(["Host: localhost"] if host else []), *fields, "", ""]
+    return "\r\n".join(head).encode("latin-1") + body
+
+
+def http_seeds():
+    post = "POST /v1/embeddings HTTP/1.1"
+    chunked = http(post, "Transfer-Encoding: chunked")
+    yield "get", http()
+    yield "several", http() + http(post, "Content-Length: 2", body=b"{}") + b"\r\n" + http("HEAD /metrics HTTP/1.1")
+    yield "http10", http("GET /?a=b&c HTTP/1.0", "Connection: keep-alive", host=False)
+    yield "close", http("GET / HTTP/1.1", "Connection: close") + http()
+    yield "upgrade", http("GET / HTTP/1.1", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c")
+    yield "chunks", chunked + b"1;a=\"b\"\r\n{\r\n1A\r\n" + b" " * 25 + b"}\r\n0\r\nX: y\r\n\r\n" + http()
+    yield "many-fields", http("GET / HTTP/1.1", *["X: y"] * 101)
+    yield "long", http("GET /" + "x" * 1600 + " HTTP/1.1")
+    yield "body-long", http(post, "Content-Length: 601")
+    yield "body-full", http(post, "Content-Length: 600", body=b"x" * 600) + http()
+    yield "fold", http("GET / HTTP/1.1", "X: y", " z")
+    for number, line in enumerate((
+            "OPTIONS * HTTP/1.1", "GET http://a:1/b?c HTTP/1.1", "GET http://a HTTP/1.1", "GET http://a?b HTTP/1.1",
+            "GET http:///a HTTP/1.1", "GET https://a/b HTTP/1.1", "GET * HTTP/1.1", "GET a HTTP/1.1", "GET  / HTTP/1.1",
+            "GET / HTTP/1.2", "GET /", "get / HTTP/1.1", "BREW / HTTP/1.1", "CONNECT a:1 HTTP/1.1", "GE(T / HTTP/1.1",
+            "GET /\xff HTTP/1.1", "GET /\t HTTP/1.1", "GET /\0 HTTP/1.1", "DELETE /v1/models/a%2Fb HTTP/1.1",
+            "PRI * HTTP/2.0", "", "\x16\x03\x01")):
+        yield f"line-{number}", http(line)
+    for number, field in enumerate((
+            "Host: b", "Host:", "X : y", "X\t: y", ": y", "nothing", "X: \0", "X: \x7f", "X: \xfc", "X\xfc: y",
+            "Expect: 100-continue", "Expect: more", "Content-Length: -1", "Content-Length: +1",
+            "Content-Length: 1, 1", "Content-Length:", "Content-Length: 18446744073709551616",
+            "Content-Length: 2\r\nContent-Length: 2", "Content-Length: 2\r\nTransfer-Encoding: chunked",
+            "Transfer-Encoding: gzip", "Transfer-Encoding: chunked, chunked", "Transfer-Encoding: CHUNKED",
+            "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", "X: a\rb", "X: a\nb: c")):
+        yield f"field-{number}", http(post, field, body=b"{}")
+    yield "no-host", http(host=False)
+    yield "coding-of-http10", http("POST / HTTP/1.0", "Transfer-Encoding: chunked", body=b"0\r\n\r\n")
+    for number, chunks in enumerate((
+            b"x\r\n", b"\r\n", b"-1\r\n", b"1 \r\n", b"1\nx", b"1\r\nxy\r\n", b"1\r\nx\n", b"1;\0", b"1\rx",
+            b"fffffffffffffff\r\n", b"0000000000000001\r\n", b"259\r\n", b"0\r\n\n", b"0\r\nX: y\n", b"0\r\nX: y\rz",
+            b"0\r\n\x01", b"1\r\nx\rz", b"1\r\nx\r\n" * 300, b"0\r\n" + b"X: y\r\n" * 300)):
+        yield f"chunks-{number}", chunked + chunks
+    for number, begin in enumerate((b"\r\n", b"\r\n\r\n", b"\n", b"\r", b" ", b"\r\r\n")):
+        yield f"begin-{number}", begin + http()
+    yield "lf", http().replace(b"\r\n", b"\n")
+    yield "cut", http()[:-2]
+    yield "nothing", b""
+
+
+EMBED, TOKENIZE, DETOKENIZE, CHAT, DRAW = range(5)
+
+
+def bodies():
+    """(name, route, value or text) of requests, right and wrong."""
+    texts = ["x", ["x", "ü\n"], "", [], [""], ["x", 1], [1, 2], [[1, 2], [3]], [[]], [-1], [1.5], [2**31], 1, None,
+             {"text": "x"}, ["x"] * 21, [[1]] * 21, [True], [None], [[1, "x"]]]
+    for number, value in enumerate(texts):
+        for route in (EMBED, TOKENIZE):
+            yield f"input-{number}-{route}", route, {"model": "m", "input": value}
+        yield f"tokens-{number}", DETOKENIZE, {"model": "m", "tokens": value}
+    for number, more in enumerate((
+            {"model": None}, {"model": 1}, {"model": ""}, {"model": "a\0b"}, {"deadline_ms": 5}, {"deadline_ms": -1},
+            {"deadline_ms": "x"}, {"deadline_ms": 1.5}, {"priority": "high"}, {"priority": "HIGHEST"}, {"priority": 1},
+            {"keep_alive": 5}, {"keep_alive": 0}, {"keep_alive": -1}, {"keep_alive": 1e300}, {"keep_alive": "5m"},
+            {"keep_alive": "-1m"}, {"keep_alive": "7"}, {"keep_alive": "x"}, {"keep_alive": []}, {"keep_alive": 1e-9},
+            {"keep_alive": "5m\0"}, {"user": "u"}, {"user": 1}, {"unknown": {"a": []}})):
+        yield f"field-{number}", EMBED, {"model": "m", "input": "x", **more}
+    user = {"role": "user", "content": "x"}
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    contents = ["x", None, [], 1, [{"type": "text", "text": "x"}, image], [image] * 4, [{"type": "text"}],
+                [{"type": "audio"}], ["x"]]
+    for url in ("data:text/plain;base64,AA", "data:,x", "data:;base64,AA", "data:image/png;base64," + "A" * 2000,
+                "http://a/b.png", "HTTPS://a", "file:///a%20b", "file://localhost/a", "file://b/a", "file:///%zz", "x",
+                "data:image/png;base64,\0", 1):
+        contents.append([{"type": "image_url", "image_url": url}])
+        contents.append([{"type": "image", "image": {"path": url}}, {"type": "image", "url": url}])
+    for number, content in enumerate(contents):
+        yield f"content-{number}", CHAT, {"model": "m", "messages": [dict(user, content=content)]}
+    for number, messages in enumerate((
+            None, [], "x", [1], [{}], [dict(user, role="developer"), dict(user, role="assistant", content=None), user],
+            [dict(user, role="x")], [dict(user, role="tool")], [dict(user, tool_calls=[{}])],
+            [dict(user, tool_calls=[])])):
+        yield f"messages-{number}", CHAT, {"model": "m", "messages": messages}
+    for number, more in enumerate((
+            {"stop": "a"}, {"stop": ["a", "b"]}, {"stop": ["a"] * 5}, {"stop": [""]}, {"stop": [1]}, {"stop": 1},
+            {"stop": "a\0"}, {"max_tokens": 5, "max_completion_tokens": 6}, {"max_tokens": 0}, {"temperature": 2.5},
+            {"temperature": 0.5, "top_p": 0, "top_k": 3, "seed": -1}, {"temperature": "x"}, {"stream": True},
+            {"stream": True, "stream_options": {"include_usage": True}}, {"stream_options": 1}, {"logprobs": True},
+            {"stream_options": {"include_usage": 1}}, {"tools": []}, {"tools": [{}]}, {"functions": 1}, {"n": 2},
+            {"response_format": {"type": "text"}}, {"response_format": {"type": "json_object"}})):
+        yield f"chat-{number}", CHAT, {"model": "m", "messages": [user], **more}
+    for number, more in enumerate((
+            {}, {"prompt": ""}, {"prompt": None}, {"prompt": 1}, {"negative_prompt": "y"}, {"n": 10}, {"n": 11},
+            {"size": "64x128"}, {"size": "auto"}, {"size": "64"}, {"size": "65x64"}, {"size": "4096x64"},
+            {"steps": 201}, {"steps": 2, "guidance": 7.5, "seed": 3}, {"guidance": -1}, {"response_format": "url"},
+            {"output_format": "png", "response_format": "b64_json", "stream": True}, {"stream": 1})):
+        yield f"draw-{number}", DRAW, {"model": "m", "prompt": "x", **more}
+    for number, text in enumerate((
+            "", "{", "[]", "1", '"x"', "{} x", '{"a":}', '{"a":"\\ud800"}', '{"a":"\\u0000"}', '{"a":"\xff"}', '{"a":1e999}',
+            '{"a":99999999999999999999}', '{"model":"a","model":"m","input":"x"}', '{"a":"\\""}', deep("[", "]", 900),
+            deep("[", "]", 2100), "\ufeff{}", "nul", "{\0}")):
+        yield f"text-{number}", EMBED, text
+
+
+def json_seeds():
+    for name, route, value in bodies():
+        text = value if isinstance(value, str) else compact(value)
+        yield name, bytes([route]) + text.encode("utf-8", "surrogateescape").replace(b"\xc3\xbf", b"\xff")
+
+
+def ini_seeds():
+    sections = ("[serve]\nthreads = 2\n", "[limits]\nqueue_jobs = 5\nhead-bytes = 1MiB\ndeadline_ms = 5s\n",
+                "[model a/b:c]\npath = /x\nalias = y, z\nidle = 5\n")
+    yield "all", ("\ufeff# comment\n; another\n\nmemory = 1GiB\nlisten = 127.0.0.1:0\nlisten=[::1]:0\n" +
+                  "".join(sections)).encode()
+    yield "crlf", "".join(sections).replace("\n", "\r\n").encode()
+    yield "models", "".join(f"[model m{i}]\npath = /{i}\n" for i in range(20)).encode()
+    yield "limits-many", ("[limits]\n" + "".join(f"l{i} = 1\n" for i in range(300))).encode()
+    for number, line in enumerate((
+            "x", "=", "x =", "= x", "x = \"y\" # z", "x = \"y", "x = \"y\" z", "x = \"\"", "x = # z", "x = y # z", "x = y#z",
+            "  x\t=  y ", "[serve] # x", "[serve] x", "[serve", "[]", "[limit]", "[models]", "[model]", "[model a b]",
+            "[model a]\n[model a]", "[limits]\na=1\na=2", "[limits]\na-b=1\na_b=2", "a\0b", "a\x01", "\x7f", "\xff", "ü = ü",
+            "memory = 50%", "memory = 0", "memory = x", "threads = 0", "threads = x", "idle = 0.5", "idle = 1d", "idle = -1",
+            "idle = 1\nidle-label = 2", "max_workers = 1\nmin_workers = 2", "log = json", "log = xml", "log-level = debug",
+            "allow-image-urls = yes", "allow-image-urls = perhaps", "listen = x", "listen = x:99999", "nothing = 1",
+            "[limits]\nqueue_jobs = 0", "[limits]\nhead_bytes = x", "[limits]\ndeadline_ms = -5", "[limits]\nqueue_job = 5",
+            "limit = queue_jobs=5", "limit = x", "config = x", "print-config = yes", "threads = 1\nthreads = 2")):
+        yield f"line-{number}", line.encode("utf-8").replace(b"\xc3\xbf", b"\xff") + b"\n"
+    yield "no-line-end", b"x = y"
+    yield "nothing", b""
+
+
 SEEDS = {"safetensors": safetensors_seeds, "config": config_seeds, "tokenizer": tokenizer_seeds,
-         "vocab": vocab_seeds, "encode": encode_seeds}
+         "vocab": vocab_seeds, "encode": encode_seeds, "http": http_seeds, "json": json_seeds, "ini": ini_seeds}
 
 
 def write_seeds(folder_path):

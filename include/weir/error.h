@@ -23,6 +23,7 @@
     X(EXISTS,         409, false, "already_exists",          "that name is taken")            \
     X(BODY_TOO_LARGE, 413, false, "body_too_large",          "the request body is too large") \
     X(MEDIA_TYPE,     415, false, "unsupported_media_type",  "content type not supported")    \
+    X(EXPECTATION,    417, false, "expectation_failed",      "that expectation is not met")   \
     X(QUARANTINED,    422, false, "input_quarantined",       "this input ended two workers")  \
     X(QUEUE_FULL,     429, true,  "queue_full",              "the queue is full")             \
     X(HEAD_TOO_LARGE, 431, false, "head_too_large",          "the request head is too large") \

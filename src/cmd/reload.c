@@ -14,8 +14,8 @@
 /* What a new file can change while the server runs, or is looked at on its own (limits). Every
  * other row of the table waits for a restart. */
 static const char *const applied_at_once[] = {
-    "config", "model",      "models", "memory",    "max-workers",  "min-workers",
-    "idle",   "idle-label", "log",    "log-level", "print-config", "limit",
+    "config",     "model", "models",    "memory",       "max-workers", "min-workers",  "idle",
+    "idle-label", "log",   "log-level", "print-config", "limit",       "api-key-file",
 };
 
 static bool applies_at_once(const char *option)

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/size.h"
+#include "cmd/api_key_file.h"
 #include "cmd/folders.h"
 #include "cmd/reload.h"
 #include "cmd/serve_config.h"
@@ -167,6 +168,18 @@ static void set_log(struct serving *s, const struct serve_options *options)
     server_log_level(s->server, s->sink.least);
 }
 
+/* What whoever runs the server should know about its door. */
+static void warn_about_keys(const struct serving *s)
+{
+    const char *const path = s->current->options.api_key_file;
+    if (path != NULL)
+        api_key_file_warn(path, &s->log);
+    else if (server_is_exposed(s->server))
+        log_write(&s->log, LOG_WARN, "serve",
+                  "whoever reaches this machine may use this server: it listens beyond loopback, "
+                  "without API keys (--api-key-file)");
+}
+
 /* All or nothing: what cannot be read whole changes nothing. */
 static void on_hangup(uv_signal_t *handle, int number)
 {
@@ -185,6 +198,7 @@ static void on_hangup(uv_signal_t *handle, int number)
         return;
     }
     set_log(s, &now->options);
+    server_set_keys(s->server, now->keys);
     s->drain_ms = now->settings.drain_ms;
     const struct reload_counts counts = reload_apply(s->pool, &s->log, s->started, s->current, now);
     log_write(
@@ -197,6 +211,7 @@ static void on_hangup(uv_signal_t *handle, int number)
         mem_free(s->current);
     }
     s->current = now;
+    warn_about_keys(s);
 }
 
 static void start_handles(struct serving *s)
@@ -254,8 +269,10 @@ static enum weir_code start(struct serving *s, struct weir_error *err)
         else
             weir_wrap(err, "--listen %s", listen->items[i]);
     }
-    if (code == WEIR_OK)
+    if (code == WEIR_OK) {
+        warn_about_keys(s);
         fwrite(lines.data, 1, lines.len, stderr);
+    }
     buffer_finish(&lines);
     return code;
 }
@@ -275,6 +292,7 @@ static int run_server(const struct verb *verb, struct serving *s)
         .allow_image_urls = options->allow_image_urls,
         .image_roots = options->image_roots.items,
         .image_roots_count = options->image_roots.count,
+        .keys = s->started->keys,
         .log = &s->log,
     };
     if (server_create(&s->loop, s->pool, &server, &s->server, &err) != WEIR_OK) {

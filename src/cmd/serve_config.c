@@ -1,5 +1,7 @@
 #include "cmd/serve_config.h"
 
+#include "cmd/api_key_file.h"
+
 /* Flags and environment alone: they say which file to read. */
 static enum weir_code find_file(struct serve_config *c, const struct serve_sources *from,
                                 struct weir_error *err)
@@ -37,11 +39,15 @@ enum weir_code serve_config_read(struct serve_config *c, const struct serve_sour
         code = serve_settings_read(&c->settings, &c->values, &c->options, err);
     if (code == WEIR_OK)
         code = serve_models_read(&c->models, &c->values, &c->options, &c->file, err);
+    if (code == WEIR_OK && c->options.api_key_file != NULL &&
+        api_key_file_read(c->options.api_key_file, &c->keys, err) != WEIR_OK)
+        code = options_wrap(&c->values, "api-key-file", 0, err);
     return code;
 }
 
 void serve_config_finish(struct serve_config *c)
 {
+    api_keys_destroy(c->keys);
     serve_models_finish(&c->models);
     serve_settings_finish(&c->settings);
     options_finish(&c->values);

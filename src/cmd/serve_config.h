@@ -19,12 +19,15 @@ struct serve_sources {
     char *const *environment;
 };
 
+struct api_keys;
+
 struct serve_config {
     struct config file;
     struct options values;
     struct serve_options options;
     struct serve_settings settings;
     struct serve_models models;
+    struct api_keys *keys; /* NULL: none are asked for */
 };
 
 /* WEIR_INVALID says what is wrong and where it was said. serve_config_finish is due in either case;

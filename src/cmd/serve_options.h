@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 struct serve_options {
-    const char *config, *models_folder;
+    const char *config, *models_folder, *api_key_file;
     struct option_list listen, models, limits, allow_hosts, allow_origins, image_roots;
     struct option_memory memory;
     int64_t threads, max_workers, min_workers, idle_ms, idle_label_ms;
@@ -25,7 +25,7 @@ struct serve_options {
     bool print_config;
 };
 
-#define SERVE_OPTIONS_COUNT 18
+#define SERVE_OPTIONS_COUNT 19
 extern const struct option serve_options_table[SERVE_OPTIONS_COUNT];
 
 struct serve_settings {

@@ -2,7 +2,6 @@
 
 #include "base/buffer.h"
 #include "base/clock.h"
-#include "server/connection.h"
 #include "server/exchange.h"
 #include "server/http_head.h"
 #include "server/router.h"
@@ -56,7 +55,7 @@ void access_log_write(const struct exchange *x)
     write_shown(&line, path);
     buffer_printf(&line, " id=%s route=%s model=", x->id, x->route ? x->route->path : "-");
     write_shown(&line, str_of(x->model ? x->model : "-"));
-    buffer_printf(&line, " client=%s status=%d", connection_peer(x->connection), x->status);
+    buffer_printf(&line, " client=%s status=%d", exchange_client(x), x->status);
     write_usage(&line, x);
     buffer_printf(&line, " bytes=%llu", (unsigned long long)x->sent_bytes);
     if (x->problem)

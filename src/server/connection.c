@@ -13,7 +13,8 @@
 #include <netinet/in.h>
 #include <string.h>
 
-/* Bytes of later requests that are kept while one is answered; then the socket is not read. */
+/* Bytes of later requests that are kept while one is answered. A client that sends more gets this
+ * answer as its last. Reading goes on all the same, or it would not be noticed that it leaves. */
 #define AHEAD_BYTES_MAX (64 * 1024)
 
 /* A body must bring so many bytes in each client_stall_ms, or end. */
@@ -21,8 +22,10 @@
 
 /* After the last answer the client may still be sending. Closing now would reset the connection and
  * could take the answer with it, so what comes is thrown away for a while. */
-#define LINGER_MS    2000
-#define LINGER_BYTES (1024 * 1024) /* beyond the limit of a body */
+#define LINGER_MS 2000
+
+/* Input is thrown away up to so many bytes beyond the limit of a body. */
+#define WASTE_BYTES (1024 * 1024)
 
 /* Connections beyond the limit that are told so; those beyond these are just closed. */
 #define REFUSED_MAX 64
@@ -157,8 +160,10 @@ static void name_peer(struct connection *c)
 {
     struct sockaddr_storage peer;
     int bytes = sizeof(peer);
-    if (uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&peer, &bytes) != 0)
+    if (uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&peer, &bytes) != 0) {
+        c->peer[0] = '-'; /* it has reset the connection already */
         return;
+    }
     if (peer.ss_family == AF_INET6)
         uv_ip6_name((struct sockaddr_in6 *)(void *)&peer, c->peer, sizeof(c->peer));
     else
@@ -181,7 +186,7 @@ void connection_accept(struct server *s, uv_stream_t *listener)
     struct connection *c = mem_new(1, sizeof(*c));
     c->server = s;
     c->head = http_head_create((size_t)s->limits.head_bytes, (uint64_t)s->limits.body_bytes);
-    buffer_init(&c->ahead, AHEAD_BYTES_MAX + SERVER_READ_BYTES);
+    buffer_init(&c->ahead, AHEAD_BYTES_MAX);
     CHECK(uv_tcp_init(s->loop, &c->tcp) == 0);
     CHECK(uv_timer_init(s->loop, &c->timer) == 0);
     c->tcp.data = c->timer.data = c;
@@ -243,8 +248,6 @@ static void flushed(struct connection *c)
     buffer_init(&c->ahead, ahead.max);
     consume(c, buffer_view(&ahead));
     buffer_finish(&ahead);
-    if (c->state != CLOSED && c->ahead.len < AHEAD_BYTES_MAX)
-        set_reading(c, true);
 }
 
 static void on_written(uv_write_t *request, int status)
@@ -335,6 +338,7 @@ static void on_head(struct connection *c)
 {
     const struct http_request *request = http_head_request(c->head);
     c->keep_alive = request->keep_alive;
+    c->received = c->progress = 0;
     c->state = request->has_body ? BODY : BUSY;
     uv_timer_stop(&c->timer);
     c->exchange = exchange_create(c->server, c, request);
@@ -344,7 +348,6 @@ static void on_head(struct connection *c)
         exchange_begin(c->exchange);
         return;
     }
-    c->received = c->progress = 0;
     set_timer(c, c->server->limits.client_stall_ms);
     if (request->expects_continue) {
         struct buffer go_on;
@@ -377,6 +380,26 @@ static void on_event(struct connection *c, const struct http_event *event)
     }
 }
 
+/* Input that nobody will read. */
+static void waste(struct connection *c, size_t len)
+{
+    c->received += len;
+    if (c->received > (uint64_t)c->server->limits.body_bytes + WASTE_BYTES)
+        connection_drop(c);
+}
+
+static void keep_ahead(struct connection *c, struct str in)
+{
+    if (!c->is_last)
+        buffer_str(&c->ahead, in);
+    if (c->ahead.failed) {
+        c->is_last = true;
+        buffer_finish(&c->ahead);
+    }
+    if (c->is_last)
+        waste(c, in.len);
+}
+
 /* Works through what was read. Bytes behind a request that is being answered wait in `ahead`. */
 static void consume(struct connection *c, struct str in)
 {
@@ -393,13 +416,8 @@ static void consume(struct connection *c, struct str in)
             break;
     }
     c->is_consuming = false;
-    if (in.len == 0 || (c->state != BUSY && c->state != FLUSH))
-        return;
-    buffer_append(&c->ahead, in.data, in.len);
-    if (c->ahead.failed)
-        connection_drop(c);
-    else if (c->ahead.len >= AHEAD_BYTES_MAX)
-        set_reading(c, false);
+    if (in.len > 0 && (c->state == BUSY || c->state == FLUSH))
+        keep_ahead(c, in);
 }
 
 static void on_alloc(uv_handle_t *handle, size_t wanted, uv_buf_t *buf)
@@ -420,9 +438,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     } else if (n < 0) {
         connection_drop(c);
     } else if (c->state == LINGER) {
-        c->received += (uint64_t)n;
-        if (c->received > (uint64_t)c->server->limits.body_bytes + LINGER_BYTES)
-            connection_drop(c);
+        waste(c, (size_t)n);
     } else {
         consume(c, (struct str){ buf->base, (size_t)n });
     }

@@ -4,12 +4,13 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "server/access_log.h"
+#include "server/api_keys.h"
 #include "server/connection.h"
 #include "server/http_head.h"
 #include "server/http_reply.h"
 #include "server/http_stats.h"
+#include "server/json_body.h"
 #include "server/json_fields.h"
-#include "server/json_read.h"
 #include "server/router.h"
 #include "server/server_state.h"
 
@@ -20,6 +21,10 @@
 
 /* Beside the copies that a route makes of its body, which are at most four times as large. */
 #define ARENA_BYTES (1024 * 1024)
+
+/* Bodies up to this size are bounded by the number of connections, and not counted: so large ones
+ * can never fill the room of small ones. */
+#define SMALL_BODY_BYTES ((size_t)(64 * 1024))
 
 /* --- life ------------------------------------------------------------------------------------- */
 
@@ -79,6 +84,13 @@ struct exchange *exchange_create(struct server *s, struct connection *c,
     return x;
 }
 
+static void drop_body(struct exchange *x)
+{
+    x->server->bodies_bytes -= x->counted_bytes;
+    x->counted_bytes = 0;
+    buffer_finish(&x->body);
+}
+
 void exchange_hold(struct exchange *x)
 {
     x->holds++;
@@ -92,8 +104,8 @@ void exchange_release(struct exchange *x)
         return;
     map_remove(&s->exchange_ids, str_of(x->id));
     s->exchanges_count--;
-    json_read_free(x->json);
-    buffer_finish(&x->body);
+    json_body_free(x);
+    drop_body(x);
     buffer_finish(&x->fields);
     arena_finish(&x->arena);
     mem_free(x->model);
@@ -132,6 +144,11 @@ static void answered(struct exchange *x)
     connection_answered(c, keep_alive);
 }
 
+const char *exchange_client(const struct exchange *x)
+{
+    return x->client ? x->client : connection_peer(x->connection);
+}
+
 /* --- the request ------------------------------------------------------------------------------ */
 
 struct str exchange_header(const struct exchange *x, struct str name)
@@ -156,6 +173,47 @@ static void allow_origin(struct exchange *x, struct str origin)
     exchange_field(x, "Vary", STR("Origin"));
 }
 
+/* Load balancers probe health without keys, and browsers ask what they may without any. */
+static bool needs_key(const struct http_request *r)
+{
+    return !str_eq(r->method, STR("OPTIONS")) && !str_eq(r->path, STR("/health")) &&
+           !str_starts(r->path, STR("/health/"));
+}
+
+static bool has_key(struct exchange *x, struct weir_error *err)
+{
+    struct str authorization = exchange_header(x, STR("authorization"));
+    struct str own = exchange_header(x, STR("x-api-key"));
+    const char *name;
+    if (api_keys_admit(x->server->keys, authorization, own, &name)) {
+        if (name) /* the set of keys may be replaced while this request runs */
+            x->client = arena_str(&x->arena, str_of(name)).data;
+        return true;
+    }
+    exchange_field(x, "WWW-Authenticate", STR("Bearer realm=\"weir\""));
+    if (authorization.data || own.data)
+        weir_fail(err, WEIR_UNAUTHORIZED, "the API key is none of this server's");
+    else
+        weir_fail(err, WEIR_UNAUTHORIZED,
+                  "an API key is needed: 'Authorization: Bearer KEY' or 'x-api-key: KEY'");
+    return false;
+}
+
+static bool has_room(const struct exchange *x, uint64_t more, struct weir_error *err)
+{
+    const struct server *s = x->server;
+    uint64_t limit = (uint64_t)s->limits.bodies_bytes;
+    if (s->bodies_bytes + more <= limit)
+        return true;
+    weir_fail(err, WEIR_NO_MEMORY,
+              "large request bodies hold %llu bytes already, %llu more would pass the limit "
+              "bodies_bytes, %llu",
+              (unsigned long long)s->bodies_bytes, (unsigned long long)more,
+              (unsigned long long)limit);
+    err->limit = s->limits.bodies_bytes;
+    return false;
+}
+
 bool exchange_admit(struct exchange *x)
 {
     const struct http_request *r = x->request;
@@ -175,12 +233,26 @@ bool exchange_admit(struct exchange *x)
     }
     if (origin.data)
         allow_origin(x, origin);
+    if (x->server->keys && needs_key(r) && !has_key(x, &err))
+        return refuse(x, &err);
+    /* Nothing is reserved for what may never come; but what has no room now need not be sent. */
+    if (r->content_length > SMALL_BODY_BYTES && !has_room(x, r->content_length, &err))
+        return refuse(x, &err);
     return router_admit(x);
 }
 
 void exchange_take_body(struct exchange *x, struct str piece)
 {
+    struct weir_error err;
     buffer_str(&x->body, piece);
+    size_t held = x->body.len > SMALL_BODY_BYTES ? x->body.len : 0;
+    size_t more = held - x->counted_bytes;
+    if (!has_room(x, more, &err)) {
+        exchange_fail(x, &err, NULL);
+        return;
+    }
+    x->server->bodies_bytes += more;
+    x->counted_bytes = held;
 }
 
 void exchange_begin(struct exchange *x)
@@ -412,7 +484,7 @@ bool exchange_submit(struct exchange *x, struct weir_request *request,
 {
     struct weir_error err;
     request->size = sizeof(*request);
-    request->client = connection_peer(x->connection);
+    request->client = exchange_client(x);
     request->id = x->id;
     request->callbacks = &pool_callbacks;
     request->context = x;
@@ -425,8 +497,7 @@ bool exchange_submit(struct exchange *x, struct weir_request *request,
         return false;
     }
     exchange_hold(x);
-    json_read_free(x->json);
-    x->json = NULL;
-    buffer_finish(&x->body);
+    json_body_free(x);
+    drop_body(x);
     return true;
 }

@@ -57,6 +57,8 @@ struct exchange {
     struct str rest;                   /* of the path, behind a route that ends in '/'; decoded */
     struct arena arena;                /* dies with the exchange */
     struct buffer body;
+    size_t counted_bytes;    /* of the body, in the server's bodies_bytes */
+    const char *client;      /* the name of its API key; NULL: known by its address */
     struct json_value *json; /* of the body, once read by json_body */
     void *state;             /* the route's own */
     char *model;             /* the name that the pool was asked for, NULL: it was not */
@@ -87,7 +89,8 @@ struct exchange {
 /* --- for connections --- */
 struct exchange *exchange_create(struct server *s, struct connection *c,
                                  const struct http_request *request); /* NULL: malformed */
-bool exchange_admit(struct exchange *x); /* by Host, Origin and path; false: it was answered */
+bool exchange_admit(struct exchange *x); /* by Host, Origin, key and path; false: answered */
+/* May answer: bodies together are bounded. */
 void exchange_take_body(struct exchange *x, struct str piece);
 void exchange_begin(struct exchange *x);
 void exchange_abandon(struct exchange *x); /* the client has left */
@@ -118,6 +121,8 @@ int64_t exchange_deadline(const struct exchange *x, struct json_fields *fields);
 bool exchange_submit(struct exchange *x, struct weir_request *request,
                      const struct exchange_calls *calls);
 
+/* Who asks: the name of the API key, or the address. Legal while there is a connection. */
+const char *exchange_client(const struct exchange *x);
 /* Value of a header field of the request, trimmed; data NULL when there is none. */
 struct str exchange_header(const struct exchange *x, struct str name);
 /* Keeps the exchange alive while something outside refers to it. */

@@ -176,6 +176,7 @@ static enum weir_code read_request_line(struct http_request *r, struct str line,
 struct framing {
     struct str host, length, coding, expect;
     size_t hosts, lengths, codings, fields;
+    bool expects_more; /* than a 100 */
 };
 
 static enum weir_code collect_field(struct framing *f, struct str line, struct weir_error *err)
@@ -200,8 +201,9 @@ static enum weir_code collect_field(struct framing *f, struct str line, struct w
     } else if (str_eq_ignore_case(name, STR("transfer-encoding"))) {
         f->coding = value;
         f->codings++;
-    } else if (str_eq_ignore_case(name, STR("expect"))) {
+    } else if (str_eq_ignore_case(name, STR("expect")) && !f->expects_more) {
         f->expect = value;
+        f->expects_more = !str_eq_ignore_case(value, STR("100-continue"));
     }
     return WEIR_OK;
 }
@@ -252,8 +254,13 @@ static enum weir_code read_head(struct http_head *h, struct weir_error *err)
         return weir_fail(err, WEIR_INVALID, "the request has no Host field");
     if (h->request.host.len == 0)
         h->request.host = f.host;
-    h->request.expects_continue =
-        h->request.minor == 1 && str_eq_ignore_case(f.expect, STR("100-continue"));
+    if (h->request.minor == 1 && f.expect.data) {
+        if (f.expects_more)
+            return weir_fail(err, WEIR_EXPECTATION,
+                             "the only expectation that is met is '100-continue', not '%.*s'",
+                             (int)(f.expect.len < 40 ? f.expect.len : 40), f.expect.data);
+        h->request.expects_continue = true;
+    }
     return read_length(h, &f, err);
 }
 
@@ -316,20 +323,26 @@ static size_t feed_head(struct http_head *h, struct str in, struct http_event *o
     in = (struct str){ in.data + skipped, in.len - skipped };
     const char *problem = scan(h, in, &n, &is_end);
     out->kind = HTTP_EVENT_BAD;
+    size_t room = h->raw.max - h->raw.len;
+    bool is_too_large = n > room;
+    if (is_too_large) /* what is wrong before the limit is said, however the bytes came */
+        n = room, problem = NULL, is_end = false;
     buffer_append(&h->raw, in.data, n);
-    if (h->raw.failed) {
-        head_too_large(h, &out->error);
-        return skipped + n;
-    }
-    http_parser_execute(&h->parser, &settings, in.data, n);
+    if (n > 0) /* to the library nothing is the end of the connection */
+        http_parser_execute(&h->parser, &settings, in.data, n);
     enum http_errno refused = HTTP_PARSER_ERRNO(&h->parser);
+    bool is_well_formed = refused == HPE_OK || refused == HPE_INVALID_TRANSFER_ENCODING;
     if (problem) {
         weir_fail(&out->error, WEIR_INVALID, "%s, at byte %zu", problem, h->raw.len);
-    } else if (is_end && read_head(h, &out->error) != WEIR_OK) {
-        /* Said by read_head: its reasons are more exact than the library's. */
+    } else if (is_end && read_head(h, &out->error) != WEIR_OK &&
+               (is_well_formed || out->error.code == WEIR_INVALID)) {
+        /* Said by read_head: its reasons are more exact than the library's. But what the library
+         * refuses is malformed, as it would be if it came in smaller pieces. */
     } else if (refused != HPE_OK || (is_end && !h->is_complete)) {
         weir_fail(&out->error, WEIR_INVALID, "the request head is malformed: %s",
                   http_errno_description(refused));
+    } else if (is_too_large) {
+        head_too_large(h, &out->error);
     } else if (is_end) {
         out->kind = HTTP_EVENT_HEAD;
         h->stage = h->request.is_chunked ? STAGE_CHUNKS
@@ -363,15 +376,15 @@ static size_t feed_chunks(struct http_head *h, struct str in, struct http_event 
     size_t n = http_chunks_feed(&h->chunks, in, &out->body, &problem);
     h->body_seen += out->body.len;
     h->framing_seen += n - out->body.len;
-    if (problem) {
-        out->kind = HTTP_EVENT_BAD;
-        weir_fail(&out->error, WEIR_INVALID, "the chunked body is malformed: %s", problem);
-    } else if (h->body_seen + h->chunks.left > h->body_max) {
+    if (h->body_seen + h->chunks.left > h->body_max) { /* the size comes before what ends it */
         out->kind = HTTP_EVENT_BAD;
         weir_fail(&out->error, WEIR_BODY_TOO_LARGE,
                   "the chunked body is longer than the limit body_bytes, %llu",
                   (unsigned long long)h->body_max);
         out->error.limit = (int64_t)h->body_max;
+    } else if (problem) {
+        out->kind = HTTP_EVENT_BAD;
+        weir_fail(&out->error, WEIR_INVALID, "the chunked body is malformed: %s", problem);
     } else if (h->framing_seen > h->raw.max + FRAMING_PER_BYTE * h->body_seen) {
         out->kind = HTTP_EVENT_BAD;
         weir_fail(&out->error, WEIR_INVALID,

@@ -104,6 +104,8 @@ static const struct legal legal[] = {
     { CHUNK "1\r\na\r\n0\r\n\r\n" GET "Host: b\r\n\r\n",             "POST /p@a a|GET /@b |"      },
     { CHUNK "3;a=b\r\nabc\r\n000\r\nX-Trailer: 1\r\nY: 2\r\n\r\n",   "POST /p@a abc|"             },
     { POST "TRANSFER-ENCODING: Chunked\r\n\r\n0\r\n\r\n",            "POST /p@a |"                },
+    { POST "Expect: 100-CONTINUE\r\n\r\n",                           "POST /p@a |"                },
+    { "GET / HTTP/1.0\r\nExpect: more\r\n\r\n",                      "GET /@ close |"             },
     { POST LENGTH "3\r\n" UPGRADE "\r\nabc",                         "POST /p@a abc|"             },
     { GET "Host: a\r\n" UPGRADE "\r\n" GET "Host: b\r\n\r\n",        "GET /@a |GET /@b |"         },
     { GET "Host: a\r\nX: \xc3\xa9\r\nEmpty:\r\n\r\n",                "GET /@a |"                  },
@@ -175,6 +177,11 @@ static const struct hostile hostile[] = {
     { WEIR_UNSUPPORTED,    POST CODING "chunked, chunked\r\n\r\n"                            },
     { WEIR_UNSUPPORTED,    POST CODING "xchunked\r\n\r\n"                                    },
     { WEIR_UNSUPPORTED,    POST CODING "chunked\r\n" CODING "identity\r\n\r\n"               },
+    { WEIR_INVALID,        "BREW / HTTP/1.1\r\nHost: a\r\nExpect: more\r\n\r\n"              },
+    { WEIR_EXPECTATION,    POST "Expect: more\r\n\r\n"                                       },
+    { WEIR_EXPECTATION,    POST "Expect: 100-continue, more\r\n\r\n"                         },
+    { WEIR_EXPECTATION,    POST "Expect:\r\n\r\n"                                            },
+    { WEIR_EXPECTATION,    POST "Expect: more\r\nExpect: 100-continue\r\n\r\n"               },
     { WEIR_BODY_TOO_LARGE, POST LENGTH "65\r\n\r\n"                                          },
     { WEIR_BODY_TOO_LARGE, CHUNK "41\r\n"                                                    },
     { WEIR_BODY_TOO_LARGE, CHUNK "fffffffffffffff\r\n"                                       },
@@ -254,6 +261,9 @@ static void endless_head_is_refused_before_its_end(void **state)
     for (size_t k = 0; k < ARRAY_COUNT(steps); k++)
         assert_int_equal(run((struct str){ bytes, sizeof(bytes) }, steps[k]).code,
                          WEIR_HEAD_TOO_LARGE);
+    memcpy(bytes, "get /", 5); /* what is wrong before the limit was wrong first */
+    for (size_t k = 0; k < ARRAY_COUNT(steps); k++)
+        assert_int_equal(run((struct str){ bytes, sizeof(bytes) }, steps[k]).code, WEIR_INVALID);
 }
 
 static void fields_are_counted(void **state)

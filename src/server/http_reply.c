@@ -19,6 +19,7 @@
     X(409, "Conflict")                                                                             \
     X(413, "Content Too Large")                                                                    \
     X(415, "Unsupported Media Type")                                                               \
+    X(417, "Expectation Failed")                                                                   \
     X(422, "Unprocessable Content")                                                                \
     X(429, "Too Many Requests")                                                                    \
     X(431, "Request Header Fields Too Large")                                                      \

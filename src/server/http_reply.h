@@ -26,7 +26,7 @@ void http_reply_head(struct buffer *out, const struct http_reply *reply, int64_t
 #define HTTP_REPLY_CHUNK_ROOM 32
 void http_reply_chunk(struct buffer *out, struct str piece);
 /* The statuses that we send, numbered for counting; any other is the last number, status 0. */
-#define HTTP_REPLY_STATUS_COUNT 22
+#define HTTP_REPLY_STATUS_COUNT 23
 size_t http_reply_index(int status);
 int http_reply_status(size_t index);
 const char *http_reply_reason(int status); /* "Not Found"; "Status" when we never send it */

@@ -10,4 +10,7 @@ struct exchange;
  * meanwhile. Until then the exchange's `state` and `over` are taken. */
 void json_body_read(struct exchange *x, void (*then)(struct exchange *x));
 
+/* Frees x->json, if any, while x->body is still there: the tree of a large one by a thread too. */
+void json_body_free(struct exchange *x);
+
 #endif

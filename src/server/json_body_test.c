@@ -69,6 +69,26 @@ static void a_large_body_is_parsed_by_a_thread(void **state)
     finish(&t);
 }
 
+/* The route has gone on: nobody waits for it. A second call has nothing to do. */
+static void a_large_tree_is_freed_by_a_thread(void **state)
+{
+    static struct test_exchange t;
+    uv_loop_t loop;
+    (void)state;
+    assert_int_equal(uv_loop_init(&loop), 0);
+    init(&t, &loop, 200000);
+    json_body_read(&t.exchange, on_json);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    json_body_free(&t.exchange);
+    assert_null(t.exchange.json);
+    assert_true(uv_loop_alive(&loop));
+    uv_run(&loop, UV_RUN_DEFAULT);
+    json_body_free(&t.exchange);
+    assert_false(uv_loop_alive(&loop));
+    assert_int_equal(uv_loop_close(&loop), 0);
+    finish(&t);
+}
+
 static uv_sem_t started, released;
 
 static void block(uv_work_t *work)
@@ -119,6 +139,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_small_body_is_parsed_at_once),
         cmocka_unit_test(a_large_body_is_parsed_by_a_thread),
+        cmocka_unit_test(a_large_tree_is_freed_by_a_thread),
         cmocka_unit_test(a_body_whose_client_left_does_not_wait),
     };
     setenv("UV_THREADPOOL_SIZE", "4", 1); /* THREADS */

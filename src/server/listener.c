@@ -61,6 +61,18 @@ static bool is_any(const struct sockaddr_storage *address)
     return ((const struct sockaddr_in *)(const void *)address)->sin_addr.s_addr == INADDR_ANY;
 }
 
+/* 127.0.0.0/8 and [::1], also written as an IPv6 address. */
+static bool is_loopback(const struct sockaddr_storage *address)
+{
+    uint8_t first = 0;
+    if (address->ss_family == AF_INET) {
+        memcpy(&first, &((const struct sockaddr_in *)(const void *)address)->sin_addr, 1);
+        return first == 127;
+    }
+    const struct in6_addr *v6 = &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
+    return IN6_IS_ADDR_LOOPBACK(v6) || (IN6_IS_ADDR_V4MAPPED(v6) && v6->s6_addr[12] == 127);
+}
+
 /* Listens on one address; a port of 0 becomes the one that was given. */
 static int bind_one(struct server *s, struct sockaddr *address, in_port_t *port)
 {
@@ -91,6 +103,7 @@ static int bind_one(struct server *s, struct sockaddr *address, in_port_t *port)
     }
     if (is_any(&bound))
         access_allow_addresses(&s->access);
+    s->is_exposed = s->is_exposed || !is_loopback(&bound);
     *port = bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)(void *)&bound)->sin6_port
                                         : ((struct sockaddr_in *)(void *)&bound)->sin_port;
     return 0;

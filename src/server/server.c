@@ -45,6 +45,8 @@ static struct server_limits limits_or_defaults(struct server_limits limits)
         limits.field = (standard);
     SERVER_LIMITS(X)
 #undef X
+    if (limits.bodies_bytes < limits.body_bytes) /* one body must be possible */
+        limits.bodies_bytes = limits.body_bytes;
     return limits;
 }
 
@@ -127,6 +129,7 @@ enum weir_code server_create(uv_loop_t *loop, struct weir *pool,
     buffer_init(&s->event, SERVER_EVENT_BYTES_MAX);
     buffer_init(&s->chunk, SERVER_EVENT_BYTES_MAX + HTTP_REPLY_CHUNK_ROOM);
     buffer_init(&s->head, 2 * SERVER_FIELDS_BYTES + SERVER_ONE_PIECE_BYTES);
+    s->keys = options->keys;
     s->allow_image_urls = options->allow_image_urls;
     s->address_is_public = options->address_is_public;
     map_init(&s->exchange_ids);
@@ -153,6 +156,16 @@ enum weir_code server_listen(struct server *s, const char *address, char out_url
                              struct weir_error *err)
 {
     return listener_open(s, address, out_url, err);
+}
+
+bool server_is_exposed(const struct server *s)
+{
+    return s->is_exposed;
+}
+
+void server_set_keys(struct server *s, const struct api_keys *keys)
+{
+    s->keys = keys;
 }
 
 void server_event(struct server *s, const char *json, size_t bytes)

@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+struct api_keys;
 struct buffer;
 struct server;
 struct sockaddr;
@@ -23,18 +24,19 @@ struct weir;
 
 /* Limits that the server enforces, by the names of spec and documentation. */
 /* clang-format off */
-#define SERVER_LIMITS(X)                                                                       \
-    X(head_bytes,      32 * 1024,        "bytes of a request head")                            \
-    X(body_bytes,      64 * 1024 * 1024, "bytes of a request body")                            \
-    X(connections,     4096,             "open connections")                                   \
-    X(head_ms,         10000,            "ms until a request head has arrived")                \
-    X(keep_alive_ms,   75000,            "ms that an idle connection stays open")              \
-    X(unsent_bytes,    64 * 1024,        "bytes that a slow client may leave unsent")          \
-    X(client_stall_ms, 30000,            "ms without progress until a slow client is dropped") \
-    X(inputs,          2048,             "inputs of one embedding request")                    \
-    X(images,          4,                "images that come with one request")                  \
-    X(image_bytes,     16 * 1024 * 1024, "bytes of such an image, as a file")                  \
-    X(image_fetch_ms,  10000,            "ms for fetching such an image from its URL")
+#define SERVER_LIMITS(X)                                                                        \
+    X(head_bytes,      32 * 1024,         "bytes of a request head")                            \
+    X(body_bytes,      64 * 1024 * 1024,  "bytes of a request body")                            \
+    X(bodies_bytes,    256 * 1024 * 1024, "bytes of all bodies above 64 KiB together")          \
+    X(connections,     4096,              "open connections")                                   \
+    X(head_ms,         10000,             "ms until a request head has arrived")                \
+    X(keep_alive_ms,   75000,             "ms that an idle connection stays open")              \
+    X(unsent_bytes,    64 * 1024,         "bytes that a slow client may leave unsent")          \
+    X(client_stall_ms, 30000,             "ms without progress until a slow client is dropped") \
+    X(inputs,          2048,              "inputs of one embedding request")                    \
+    X(images,          4,                 "images that come with one request")                  \
+    X(image_bytes,     16 * 1024 * 1024,  "bytes of such an image, as a file")                  \
+    X(image_fetch_ms,  10000,             "ms for fetching such an image from its URL")
 /* clang-format on */
 
 struct server_limits {
@@ -53,6 +55,7 @@ struct server_options {
     bool allow_image_urls;          /* fetch images from http and https URLs, public ones only */
     const char *const *image_roots; /* folders whose images a request may name by path */
     size_t image_roots_count;
+    const struct api_keys *keys; /* one of which a request must have; NULL: none is asked for */
     bool (*address_is_public)(const struct sockaddr *address); /* for tests; NULL: hub/address.h */
     const struct log *log;
 };
@@ -67,6 +70,12 @@ enum weir_code server_create(uv_loop_t *loop, struct weir *pool,
  * "http://HOST:PORT" with the port that was given. */
 enum weir_code server_listen(struct server *s, const char *address, char out_url[128],
                              struct weir_error *err);
+
+/* Whether an address that it listens on can be reached from other machines. */
+bool server_is_exposed(const struct server *s);
+
+/* Asks for these keys from now on, borrowed until the next call or the end; NULL: for none. */
+void server_set_keys(struct server *s, const struct api_keys *keys);
 
 /* For weir_options.on_event: hands the object to every reader of /weir/v1/events. Legal before
  * server_create (NULL server: nothing happens). */

@@ -29,6 +29,7 @@
 #define SERVER_FIELDS_BYTES    4096
 #define SERVER_ONE_PIECE_BYTES ((size_t)(16 * KiB))
 
+struct api_keys;
 struct rooted_roots;
 struct sockaddr;
 
@@ -38,6 +39,8 @@ struct server {
     struct server_limits limits;
     struct log log;
     struct access access;
+    const struct api_keys *keys; /* NULL: everybody may ask */
+    bool is_exposed;             /* listens beyond loopback */
     uv_poll_t pool_poll;
     enum weir_code step_code; /* of the last weir_step: a failure is logged when it is new */
     struct link listeners;
@@ -45,6 +48,7 @@ struct server {
     size_t connections_count;
     size_t exchanges_count;
     struct map exchange_ids; /* x-request-id -> struct exchange */
+    uint64_t bodies_bytes;   /* of request bodies that are held, but for small ones */
     struct http_stats *stats;
     struct link readers; /* of /weir/v1/events */
     struct link unloads; /* exchanges that wait for a model's workers to be gone */

@@ -4,7 +4,6 @@
 #include "base/clock.h"
 #include "base/jsonw.h"
 #include "base/size.h"
-#include "server/connection.h"
 #include "server/exchange.h"
 #include "server/json_read.h"
 #include "server/order.h"
@@ -47,7 +46,7 @@ static void write_request(struct jsonw *j, const struct exchange *x)
     jsonw_key(j, "id"), jsonw_text(j, x->id);
     jsonw_key(j, "route"), jsonw_text(j, x->route ? x->route->path : NULL);
     jsonw_key(j, "model"), jsonw_text(j, x->model);
-    jsonw_key(j, "client"), jsonw_text(j, x->connection ? connection_peer(x->connection) : NULL);
+    jsonw_key(j, "client"), jsonw_text(j, x->connection ? exchange_client(x) : NULL);
     jsonw_key(j, "age_ms"), jsonw_i64(j, clock_ms() - x->began_ms);
     write_standing(j, x->server, x->job);
     jsonw_end(j);

@@ -24,7 +24,7 @@ CORPUS = ROOT / "fuzz" / "corpus"
 CORPUS_BYTES_MAX = 400_000
 # What was found by mutation is kept where it is small: the seeds reach far, and can be read.
 FOUND_BYTES_MAX = {"safetensors": 700, "config": 700, "tokenizer": 300, "vocab": 200, "encode": 200,
-                   "http": 200, "json": 200, "ini": 200}
+                   "frames": 200, "http": 200, "json": 200, "ini": 200}
 
 
 def compact(value):
@@ -624,8 +624,120 @@ def ini_seeds():
     yield "nothing", b""
 
 
+# --- frames --------------------------------------------------------------------------------------
+
+FRAMES = ("hello plan load loaded failed run part accepted output progress end cancel credit ping pong bye "
+          "inspect inspected prepare prepared").split()
+IN_BLOCK = 1
+PLAN = (struct.pack("<I32s32s", 1, b"fake", b"digest") + struct.pack("<Q2Q5Q", *range(8)) +
+        struct.pack("<4I", 512, 512, 8, 4))
+
+
+def frame(name, body=b"", job=7, flags=0, version=1):
+    return struct.pack("<BBHIQ", version, FRAMES.index(name), flags, len(body), job) + body
+
+
+def part(payload, name="output"):
+    return frame(name, struct.pack("<IB", len(payload), 0)) + frame("part", payload)
+
+
+def counted(text):
+    data = text if isinstance(text, bytes) else text.encode()
+    return struct.pack("<I", len(data)) + data
+
+
+def failure(code, text="", index=-1, retry=0):
+    return struct.pack("<IIqqqi", code, 0, 1, 2, retry, index) + counted(text)
+
+
+def wire_inputs(*inputs):
+    return struct.pack("<I", len(inputs)) + b"".join(bytes([kind]) + counted(data) for kind, data in inputs)
+
+
+def floats(*numbers):
+    return struct.pack(f"<{len(numbers)}f", *numbers)
+
+
+def generate(stops, messages, prompt=b"", temperature=1.0):
+    return (struct.pack("<IffIBQ", 5, temperature, 0.5, 3, 1, 9) + struct.pack("<I", len(stops)) +
+            b"".join(counted(stop) for stop in stops) + struct.pack("<I", len(messages)) +
+            b"".join(bytes([role]) + wire_inputs(*parts) for role, parts in messages) + prompt)
+
+
+def payload_seeds():
+    yield "texts", struct.pack("<BI", 1, 8) + counted("query") + wire_inputs((0, "weir"), (1, b"\1\0\0\0"))
+    yield "images", struct.pack("<I", 8) + wire_inputs((2, b"png"))
+    yield "tokens", b"\1" + wire_inputs((0, "weir"), (1, b"\1\0\0\0\2\0\0\0"))
+    yield "vectors", struct.pack("<III", 2, 2, 1) + struct.pack("<3I", 3, 4, 1) + floats(1, 0, 0, 1)
+    yield "vectors-nan", struct.pack("<III", 1, 1, 0) + struct.pack("<I", 3) + floats(float("nan"))
+    yield "vectors-descend", struct.pack("<III", 2, 1, 2) + struct.pack("<4I", 3, 4, 1, 0) + floats(1, 1)
+    yield "vectors-beyond", struct.pack("<III", 0xffffffff, 0xffffffff, 0)
+    yield "pieces", struct.pack("<Ii", 1, 5) + counted("we") + struct.pack("<I", 0)
+    yield "pieces-beyond", struct.pack("<Ii", 0xffffffff, 5)
+    yield "prompt", generate([], [], wire_inputs((0, "weir")))
+    yield "messages", generate(["stop"], [(0, [(0, "a")]), (1, [(0, "b"), (0, "c")])])
+    yield "describe", generate([], [(1, [(0, "what"), (2, b"png"), (2, b"gif")])])
+    yield "hot", generate([], [], wire_inputs((0, "weir")), float("nan"))
+    yield "stops", generate([""] * 20, [])
+    yield "draw", (counted("weir") + b"\1" + counted("dam") + struct.pack("<4IfBQ", 1, 64, 64, 4, 1.5, 1, 9))
+    yield "picture", struct.pack("<II", 64, 64) + counted("image/png") + counted(b"\x89PNG")
+    yield "picture-type", struct.pack("<II", 64, 64) + counted("image/\n") + counted(b"\x89PNG")
+
+
+def frames_seeds():
+    end = struct.pack("<QQB", 3, 4, 1)
+    bodies = {
+        "hello": struct.pack("<I", 1) + counted("0123456789abcdef"), "plan": PLAN,
+        "load": struct.pack("<5I", 512, 4, 2, 0, 1) + counted("/cache"), "failed": failure(3, "disk on fire"),
+        "run": struct.pack("<BBIII", 0, 0, 64, 65536, 9), "output": struct.pack("<IB", 9, 1),
+        "progress": struct.pack("<II", 1, 2), "end": failure(0) + end, "credit": struct.pack("<II", 1, 2),
+        "ping": bytes(8), "pong": bytes(8), "inspect": counted("/models/a") + struct.pack("<I", 0),
+        "inspected": failure(0) + PLAN, "prepare": counted("/m") + struct.pack("<II", 0, 1) + counted("/c"),
+        "prepared": failure(0)}
+    for name, body in bodies.items():
+        yield f"{name}", frame(name, body)
+        yield f"{name}-short", frame(name, body[:-1])
+        yield f"{name}-long", frame(name, body + b"\0")
+        yield f"{name}-ones", frame(name, b"\xff" * len(body))
+    yield "all", b"".join(frame(name, bodies.get(name, b"")) for name in FRAMES)
+    for name in ("loaded", "accepted", "cancel", "bye"):
+        yield f"{name}", frame(name)
+    yield "end-error", frame("end", failure(5, "no room for 3 inputs", 2, 1000) + end)
+    for name, body in {"code": failure(999), "index": failure(3, "x", -2), "nul": failure(3, b"a\0b"),
+                       "text": failure(3, "x" * 400), "retry": failure(3, "x", 0, -1)}.items():
+        yield f"failed-{name}", frame("failed", body)
+    yield "inspected-problem", frame("inspected", failure(3, "not a model"))
+    for name, change in {"capabilities": (0, b"\0"), "name": (4, b"\0"), "name-end": (35, b"x"),
+                         "slots": (len(PLAN) - 4, b"\0"), "dim": (len(PLAN) - 5, b"\xff")}.items():
+        yield f"plan-{name}", frame("plan", PLAN[:change[0]] + change[1] + PLAN[change[0] + 1:])
+    yield "path-nul", frame("inspect", counted(b"/a\0b") + bytes(4))
+    yield "path-none", frame("inspect", counted("") + bytes(4))
+    yield "load-cache", frame("load", struct.pack("<5I", 512, 4, 2, 0, 1) + counted(b"/c\0"))
+    yield "load-precision", frame("load", struct.pack("<5I", 512, 4, 2, 9, 1) + counted(""))
+    yield "hello-long", frame("hello", struct.pack("<I", 1) + counted("x" * 65))
+    yield "version", frame("ping", bytes(8), version=2)
+    yield "flags", frame("ping", bytes(8), flags=1)
+    yield "type", struct.pack("<BBHIQ", 1, len(FRAMES), 0, 0, 7)
+    yield "length", struct.pack("<BBHIQ", 1, 6, 0, 0xffffffff, 7)
+    yield "cut-short", frame("ping", bytes(8))[:-1]
+    yield "nothing", b""
+    for name, block, count in (("first", 0, 65536), ("last", 63, 1), ("outside", 64, 1), ("long", 0, 65537),
+                               ("none", 5, 0), ("far", 0xffffffff, 0xffffffff)):
+        yield f"block-{name}", frame("part", struct.pack("<II", block, count), flags=IN_BLOCK) * 2
+    yield "block-short", frame("part", bytes(7), flags=IN_BLOCK)
+    yield "part-empty", frame("part")
+    yield "part-flags", frame("part", bytes(8), flags=3)
+    yield "lent", frame("accepted", job=0) + frame("accepted", job=7) + frame("accepted", job=1 << 40)
+    for name, payload in payload_seeds():
+        yield f"payload-{name}", part(payload)
+        yield f"payload-{name}-halves", frame("part", payload[:9]) + frame("part", payload[9:])
+        yield f"payload-{name}-short", part(payload[:-1])
+        yield f"payload-{name}-long", part(payload + b"\0")
+
+
 SEEDS = {"safetensors": safetensors_seeds, "config": config_seeds, "tokenizer": tokenizer_seeds,
-         "vocab": vocab_seeds, "encode": encode_seeds, "http": http_seeds, "json": json_seeds, "ini": ini_seeds}
+         "vocab": vocab_seeds, "encode": encode_seeds, "frames": frames_seeds, "http": http_seeds,
+         "json": json_seeds, "ini": ini_seeds}
 
 
 def write_seeds(folder_path):

@@ -16,9 +16,9 @@
     X("XDG_CACHE_HOME",   "Holds weir/, which may be deleted at any time; ~/.cache when it is "    \
                           "not set.")                                                              \
     X("XDG_DATA_HOME",    "Holds weir/models; ~/.local/share when it is not set.")                 \
-    X("HF_HOME",          "Holds hub/, a cache of the Hugging Face tools whose models are found; "    \
-                          "HF_HUB_CACHE names such a folder itself.")                              \
-    X("HF_HUB_CACHE",     "See HF_HOME; ~/.cache/huggingface/hub when neither is set.")             \
+    X("HF_HOME",          "Holds hub/, the cache of the Hugging Face tools, whose models are found; " \
+                          "~/.cache/huggingface when it is not set.")                              \
+    X("HF_HUB_CACHE",     "Such a hub/ itself.")                                                   \
     X("HUGGINGFACE_HUB_CACHE", "The older name of HF_HUB_CACHE.")                                  \
     X("HOME",             "What ~ stands for in paths of models, and in the three above.")         \
     X("TERM",             "A terminal called dumb, or none, is shown no progress.")

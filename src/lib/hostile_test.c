@@ -1,10 +1,13 @@
 /* Workers that speak the wire well and mean no good. This program is its own worker: the pool finds
  * it under the worker's name in a folder of the test's, and the model's path says what it does. */
+#define _DEFAULT_SOURCE /* madvise */
 #include "base/check.h"
 #include "base/clock.h"
 #include "lib/test_pool.h"
 #include "wire/build_id.h"
+#include "wire/control_page.h"
 #include "wire/message.h"
+#include "wire/region.h"
 #include "wire/text_embedding.h"
 
 #include <fcntl.h>
@@ -14,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -22,6 +26,8 @@
 /* ---- the worker ---- */
 
 #define CHANNEL_FD 3
+#define PAGE_FD    4
+#define REPLIES_FD 6
 
 static struct buffer in;
 static size_t in_offset;
@@ -110,6 +116,75 @@ static void say_last_words(void)
     _exit(7);
 }
 
+static struct region replies(void)
+{
+    struct region r;
+    struct control_page *page =
+        mmap(NULL, CONTROL_PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, PAGE_FD, 0);
+    void *memory = mmap(NULL, REGION_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, REPLIES_FD, 0);
+    if (page == MAP_FAILED || memory == MAP_FAILED)
+        _exit(1);
+    region_init(&r, memory, &page->returned[CONTROL_REPLIES]);
+    return r;
+}
+
+static void say_part_in(uint64_t job, uint32_t block, uint32_t bytes)
+{
+    struct buffer frame;
+    buffer_init(&frame, 100);
+    frame_write_block(&frame, job, block, bytes);
+    if (send(CHANNEL_FD, frame.data, frame.len, MSG_NOSIGNAL) != (ssize_t)frame.len)
+        _exit(1);
+    buffer_finish(&frame);
+}
+
+/* An answer that lies in block 0, as a frame that names another block, or more bytes, says it. */
+static void say_block(uint64_t job, uint32_t block, uint32_t more, bool taken_away)
+{
+    static const float vectors[2] = { 1, 0 };
+    static const uint32_t tokens[1] = { 1 };
+    struct region r = replies();
+    struct buffer body;
+    buffer_init(&body, REGION_BLOCK_BYTES);
+    text_embedding_reply_write(&body,
+                               &(struct text_embedding_reply){
+                                   .rows = 1, .dim = 2, .tokens = tokens, .vectors = vectors });
+    memcpy(r.memory + REGION_SKEW, body.data, body.len);
+    const uint32_t bytes = (uint32_t)body.len;
+    if (taken_away && (madvise(r.memory, REGION_BYTES, MADV_REMOVE) != 0 ||
+                       ftruncate(REPLIES_FD, 0) == 0 || ftruncate(PAGE_FD, 0) == 0))
+        _exit(1);
+    buffer_clear(&body);
+    message_output_write(&body, &(struct message_output){ bytes + more, false });
+    say(FRAME_OUTPUT, job, &body);
+    say_part_in(job, block, bytes + more);
+    buffer_finish(&body);
+}
+
+/* The same block again and again, long after its output was whole. */
+static void flood(uint64_t job)
+{
+    say_block(job, 0, 0, false);
+    for (;;)
+        say_part_in(job, 0, REGION_BLOCK_BYTES);
+}
+
+static void misuse_blocks(const char *how, uint64_t job)
+{
+    if (strcmp(how, "block") == 0)
+        say_block(job, 0, 0, false);
+    if (strcmp(how, "block_outside") == 0)
+        say_block(job, REGION_BLOCKS, 0, false);
+    if (strcmp(how, "block_long") == 0)
+        say_block(job, REGION_BLOCKS - 1, REGION_BLOCK_BYTES, false);
+    if (strcmp(how, "block_foreign") == 0)
+        say_block(job, 9, 0, false);
+    if (strcmp(how, "block_gone") == 0)
+        say_block(job, 0, 0, true);
+    if (strcmp(how, "block_flood") == 0)
+        flood(job);
+}
+
 /* A process of its own goes on where the worker ends, with all that the worker had. */
 static void leave_a_talker(bool in_its_group)
 {
@@ -134,6 +209,7 @@ static void misbehave(const char *path, uint64_t job)
         say_last_words();
     if (strcmp(how, "talker") == 0 || strcmp(how, "far_talker") == 0)
         leave_a_talker(how[0] == 't');
+    misuse_blocks(how, job);
     if (strcmp(how, "three_rows") == 0)
         say_output(job, 3);
     if (strcmp(how, "twice") == 0 || strcmp(how, "truth") == 0 || strcmp(how, "finish") == 0)
@@ -248,6 +324,52 @@ static void test_answers_that_do_not_fit_fail_the_request(void **state)
     }
 }
 
+static void test_answers_may_lie_in_blocks(void **state)
+{
+    (void)state;
+    struct outcome o = { 0 };
+    ask("block", &o);
+    run(&o, 1, 20);
+    assert_int_equal(o.code, WEIR_OK);
+    assert_true(o.rows == 1 && o.dim == 2 && o.first > 0.99f);
+    weir_close(pool);
+}
+
+static void test_blocks_that_there_are_not_end_the_worker(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *how, *says;
+    } ways[] = {
+        {"block_outside", "names block 64, there are 64" },
+        { "block_long",   "bytes of a block out of range"},
+        { "block_flood",  "sent a part of no output"     },
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(ways); i++) {
+        struct outcome o = { 0 };
+        ask(ways[i].how, &o);
+        run(&o, 1, 20);
+        /* Lost, tried once more alone, and lost again; not so after a whole answer. */
+        assert_int_equal(o.code, o.outputs > 0 ? WEIR_WORKER_LOST : WEIR_QUARANTINED);
+        assert_non_null(strstr(logged, ways[i].says));
+        weir_close(pool);
+    }
+}
+
+/* Zeros and old bytes are no answer, but they are nobody else's bytes either. */
+static void test_blocks_that_hold_something_else_fail_the_request(void **state)
+{
+    (void)state;
+    static const char *const ways[] = { "block_foreign", "block_gone" };
+    for (size_t i = 0; i < ARRAY_COUNT(ways); i++) {
+        struct outcome o = { 0 };
+        ask(ways[i], &o);
+        run(&o, 1, 20);
+        assert_int_equal(o.code, WEIR_MODEL_FAILED);
+        weir_close(pool);
+    }
+}
+
 static void test_one_that_left_its_group_is_killed(void **state)
 {
     (void)state;
@@ -297,6 +419,9 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_truth_is_believed),
         cmocka_unit_test(test_answers_that_do_not_fit_fail_the_request),
+        cmocka_unit_test(test_answers_may_lie_in_blocks),
+        cmocka_unit_test(test_blocks_that_there_are_not_end_the_worker),
+        cmocka_unit_test(test_blocks_that_hold_something_else_fail_the_request),
         cmocka_unit_test(test_one_that_left_its_group_is_killed),
         cmocka_unit_test(test_the_last_words_are_the_last),
         cmocka_unit_test(test_what_a_worker_leaves_behind_does_not_hold_the_pool),

@@ -16,8 +16,9 @@ struct machine_memory {
 /* `root` is "" for the machine itself, else the folder that stands for it. */
 struct machine_memory machine_memory(const char *root);
 
-/* Anonymous and shared-anonymous resident bytes of a process; 0 when it cannot be read. */
-uint64_t machine_private_bytes(int64_t pid);
+/* Anonymous and shared-anonymous resident bytes of a process, without `shared_with_us` of the
+ * latter; 0 when it cannot be read. */
+uint64_t machine_private_bytes(int64_t pid, uint64_t shared_with_us);
 /* Page faults of a process that had to read from disk, since its start; 0 likewise. Both cost one
  * small file of /proc; smaps would say more and takes 20 ms a GiB. */
 uint64_t machine_major_faults(int64_t pid);

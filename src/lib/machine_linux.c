@@ -158,7 +158,7 @@ struct machine_memory machine_memory(const char *root)
     return m;
 }
 
-uint64_t machine_private_bytes(int64_t pid)
+uint64_t machine_private_bytes(int64_t pid, uint64_t shared_with_us)
 {
     char path[64];
     uint64_t anonymous = 0, shared = 0;
@@ -170,7 +170,7 @@ uint64_t machine_private_bytes(int64_t pid)
         find_number(buffer_view(&b), "RssShmem:", &shared);
     }
     buffer_finish(&b);
-    return anonymous + shared;
+    return anonymous + (shared > shared_with_us ? shared - shared_with_us : 0);
 }
 
 /* The 12th field of /proc/PID/stat. The second one, the name in parentheses, may hold anything. */

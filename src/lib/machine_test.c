@@ -143,8 +143,8 @@ static void test_major_faults_are_counted(void **state)
 static void test_this_process_has_private_bytes(void **state)
 {
     (void)state;
-    assert_true(machine_private_bytes((int64_t)getpid()) > 0);
-    assert_true(machine_private_bytes(0) == 0);
+    assert_true(machine_private_bytes((int64_t)getpid(), 0) > 0);
+    assert_true(machine_private_bytes(0, 0) == 0);
     assert_true(machine_major_faults(0) == 0);
     assert_true(machine_cores() >= 1);
 }

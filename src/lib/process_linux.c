@@ -25,6 +25,7 @@
 #define HEAR_AT_ONCE    ((size_t)1024)
 #define HEAR_ROUNDS     16
 #define OUT_KEPT        ((size_t)1024 * 1024) /* memory of an empty channel that is worth keeping */
+#define REGION_IDLE_MS  1000                  /* until the pages of a region are given back */
 #define LOW_FDS         10                    /* ours stay above what the child's are numbered */
 
 extern char **environ;
@@ -68,24 +69,56 @@ static bool lift(int *fd)
     return true;
 }
 
-static bool make_page(struct process *p, int *fd)
+/* Memory shared with the child: sealed, so that no touch of it here can fault, whatever the child
+ * does. Its pages come as they are used. NULL and errno on failure. */
+static void *share_memory(const char *name, size_t bytes, int *fd)
 {
-    *fd = memfd_create("weir-control", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (*fd < 0 || ftruncate(*fd, CONTROL_PAGE_BYTES) != 0 ||
+    *fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (*fd < 0 || ftruncate(*fd, (off_t)bytes) != 0 ||
         fcntl(*fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0 || !lift(fd))
-        return false;
-    void *page = mmap(NULL, CONTROL_PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
-    if (page == MAP_FAILED)
-        return false;
-    p->page = page;
-    return true;
+        return NULL;
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
+    return memory != MAP_FAILED ? memory : NULL;
 }
 
-struct child_fds {
-    int socket, page, words;
-};
+static bool make_page(struct process *p, int *fd)
+{
+    p->page = share_memory("weir-control", CONTROL_PAGE_BYTES, fd);
+    return p->page != NULL;
+}
 
-static int start(struct process *p, const struct process_spec *spec, const struct child_fds *fds)
+static bool make_region(const struct process *p, enum control_region which, struct region *r,
+                        int *fd)
+{
+    static const char *const names[] = {
+        [CONTROL_REQUESTS] = "weir-requests", [CONTROL_REPLIES] = "weir-replies"
+    };
+    void *memory = share_memory(names[which], REGION_BYTES, fd);
+    if (memory != NULL)
+        region_init(r, memory, &p->page->returned[which]);
+    return memory != NULL;
+}
+
+/* What the child gets as its descriptors 2 to 6; -1: not at all. */
+enum child_fd { CHILD_WORDS, CHILD_SOCKET, CHILD_PAGE, CHILD_REQUESTS, CHILD_REPLIES, CHILD_FDS };
+#define CHILD_FIRST_FD 2
+
+static void close_all(int fds[CHILD_FDS])
+{
+    for (int i = 0; i < CHILD_FDS; i++)
+        close_fd(&fds[i]);
+}
+
+static bool make_shared(struct process *p, const struct process_spec *spec, int fds[CHILD_FDS])
+{
+    if (spec->with_page && !make_page(p, &fds[CHILD_PAGE]))
+        return false;
+    return !spec->with_regions ||
+           (make_region(p, CONTROL_REQUESTS, &p->requests, &fds[CHILD_REQUESTS]) &&
+            make_region(p, CONTROL_REPLIES, &p->replies, &fds[CHILD_REPLIES]));
+}
+
+static int start(struct process *p, const struct process_spec *spec, const int fds[CHILD_FDS])
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attr;
@@ -93,6 +126,7 @@ static int start(struct process *p, const struct process_spec *spec, const struc
     char *argv[] = { (char *)spec->title, (char *)spec->argument, NULL };
     char *env[16];
     pid_t pid = 0;
+    int count = 0;
     pass_environment(env);
     sigfillset(&all);
     sigemptyset(&none);
@@ -100,11 +134,9 @@ static int start(struct process *p, const struct process_spec *spec, const struc
     posix_spawnattr_init(&attr);
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
-    posix_spawn_file_actions_adddup2(&actions, fds->words, 2);
-    posix_spawn_file_actions_adddup2(&actions, fds->socket, 3);
-    if (fds->page >= 0)
-        posix_spawn_file_actions_adddup2(&actions, fds->page, 4);
-    posix_spawn_file_actions_addclosefrom_np(&actions, fds->page >= 0 ? 5 : 4);
+    for (; count < CHILD_FDS && fds[count] >= 0; count++)
+        posix_spawn_file_actions_adddup2(&actions, fds[count], CHILD_FIRST_FD + count);
+    posix_spawn_file_actions_addclosefrom_np(&actions, CHILD_FIRST_FD + count);
     posix_spawnattr_setsigdefault(&attr, &all);
     posix_spawnattr_setsigmask(&attr, &none);
     posix_spawnattr_setpgroup(&attr, 0);
@@ -120,7 +152,7 @@ static int start(struct process *p, const struct process_spec *spec, const struc
 struct process *process_start(uint32_t id, const struct process_spec *spec, struct weir_error *err)
 {
     struct process *p = mem_new(1, sizeof *p);
-    struct child_fds theirs = { -1, -1, -1 };
+    int theirs[CHILD_FDS] = { -1, -1, -1, -1, -1 };
     int sockets[2] = { -1, -1 }, words[2] = { -1, -1 };
     p->key = id;
     p->pid_fd = p->socket = p->stderr_fd = -1;
@@ -128,20 +160,21 @@ struct process *process_start(uint32_t id, const struct process_spec *spec, stru
     buffer_init(&p->out, CHANNEL_OUT_MAX);
     buffer_init(&p->words, spec->words_max + HEAR_AT_ONCE);
     p->words_max = spec->words_max;
+    CHECK(spec->with_page || !spec->with_regions);
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0)
         goto fail;
     p->socket = sockets[0];
-    theirs.socket = sockets[1];
+    theirs[CHILD_SOCKET] = sockets[1];
     if (pipe2(words, O_CLOEXEC) != 0)
         goto fail;
     p->stderr_fd = words[0];
-    theirs.words = words[1];
-    if (!lift(&theirs.socket) || !lift(&theirs.words) ||
-        (spec->with_page && !make_page(p, &theirs.page)))
+    theirs[CHILD_WORDS] = words[1];
+    if (!lift(&theirs[CHILD_SOCKET]) || !lift(&theirs[CHILD_WORDS]) ||
+        !make_shared(p, spec, theirs))
         goto fail;
     if (fcntl(p->socket, F_SETFL, O_NONBLOCK) != 0 || fcntl(p->stderr_fd, F_SETFL, O_NONBLOCK) != 0)
         goto fail;
-    errno = start(p, spec, &theirs);
+    errno = start(p, spec, theirs);
     if (errno != 0)
         goto fail;
     p->pid_fd = pidfd_open((pid_t)p->pid, 0); /* close-on-exec by itself */
@@ -153,18 +186,21 @@ struct process *process_start(uint32_t id, const struct process_spec *spec, stru
         errno = failure;
         goto fail;
     }
-    close_fd(&theirs.socket);
-    close_fd(&theirs.page);
-    close_fd(&theirs.words);
+    close_all(theirs);
     return p;
 
 fail:
     weir_fail_os(err, WEIR_LOAD_FAILED, errno, "cannot start '%.120s'", spec->program);
-    close_fd(&theirs.socket);
-    close_fd(&theirs.page);
-    close_fd(&theirs.words);
+    close_all(theirs);
     process_free(p);
     return NULL;
+}
+
+/* With all of its blocks, whoever held them: the other end is gone. */
+static void drop_region(struct region *r)
+{
+    if (r->memory != NULL)
+        munmap(r->memory, REGION_BYTES);
 }
 
 void process_free(struct process *p)
@@ -177,6 +213,8 @@ void process_free(struct process *p)
     close_fd(&p->stderr_fd);
     if (p->page != NULL)
         munmap(p->page, CONTROL_PAGE_BYTES);
+    drop_region(&p->requests);
+    drop_region(&p->replies);
     buffer_finish(&p->in);
     buffer_finish(&p->out);
     buffer_finish(&p->words);
@@ -269,9 +307,55 @@ void process_send(struct process *p, enum frame_type type, uint64_t job, struct 
         p->out_sent = 0;
     }
     frame_write(&p->out, type, job, body.data, body.len);
-    frame_write_parts(&p->out, job, payload.data, payload.len);
+    for (size_t at = 0; at < payload.len && !p->out.failed;)
+        at += region_write_part(&p->requests, &p->out, job, payload.data + at, payload.len - at);
+    if (type == FRAME_RUN) {
+        p->jobs++;
+        p->busy_ms = clock_ms();
+    }
     if (p->out.failed)
         channel_problem(p, "it does not read what it is sent", 0);
+    else if (p->requests.broken)
+        channel_problem(p, "it gave back a block that it was not lent", 0);
+}
+
+bool process_open(struct process *p, struct frame *f, struct message_part *part,
+                  struct weir_error *err)
+{
+    *part = (struct message_part){ 0 };
+    if (f->type == FRAME_END && p->jobs > 0) {
+        p->jobs--;
+        p->busy_ms = clock_ms();
+    }
+    if (f->flags == 0)
+        return true;
+    if (!region_part_read(&p->replies, f, part, err))
+        return false;
+    *f = (struct frame){
+        .type = FRAME_PART, .job = f->job, .body = part->data, .length = part->bytes
+    };
+    return true;
+}
+
+static void trim(struct region *r)
+{
+    if (r->touched != 0 && madvise(r->memory, REGION_BYTES, MADV_REMOVE) == 0)
+        r->touched = 0;
+}
+
+/* Without a job the worker has nothing to write: all its outputs came before the ends. */
+void process_trim(struct process *p)
+{
+    if (p->jobs > 0 || clock_ms() - p->busy_ms < REGION_IDLE_MS)
+        return;
+    if (region_collect(&p->requests))
+        trim(&p->requests);
+    trim(&p->replies);
+}
+
+size_t process_region_bytes(const struct process *p)
+{
+    return region_touched_bytes(&p->requests) + region_touched_bytes(&p->replies);
 }
 
 size_t process_read(struct process *p)

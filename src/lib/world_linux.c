@@ -95,6 +95,7 @@ static enum weir_code on_spawn(void *context, enum spawn_kind kind, uint32_t id,
                                .title = spec->title,
                                .argument = orders[kind] != NULL ? orders[kind] : spec->path,
                                .with_page = kind != SPAWN_INSPECT,
+                               .with_regions = kind == SPAWN_WORK,
                                .words_max = w->words_max };
     struct process *p = process_start(id, &ps, err);
     mem_free(program);
@@ -166,7 +167,9 @@ static uint64_t private_bytes(const struct process *p)
     (void)p;
     return 0;
 #else
-    return p != NULL && p->pid > 0 ? machine_private_bytes(p->pid) : 0;
+    if (p == NULL || p->pid == 0)
+        return 0;
+    return machine_private_bytes(p->pid, process_region_bytes(p));
 #endif
 }
 
@@ -178,7 +181,9 @@ static void on_memory(void *context, struct memory_facts *facts)
     facts->available_bytes = m.available_bytes;
     for (size_t i = 0; i < facts->children_count; i++) {
         struct child_memory *row = &facts->children[i];
-        const struct process *p = find(w, row->id);
+        struct process *p = find(w, row->id);
+        if (p != NULL)
+            process_trim(p);
         row->private_bytes = private_bytes(p);
         row->major_faults = p != NULL && p->pid > 0 ? machine_major_faults(p->pid) : 0;
     }
@@ -271,10 +276,17 @@ static void hand_over_frames(struct weir *w, struct process *p)
 {
     size_t offset = 0;
     struct frame f;
+    struct message_part part;
     struct weir_error err;
     int got;
-    while ((got = frame_take(&p->in, &offset, &f, &err)) == 1)
+    while ((got = frame_take(&p->in, &offset, &f, &err)) == 1) {
+        if (!process_open(p, &f, &part, &err)) {
+            got = -1;
+            break;
+        }
         supervisor_on_frame(w->supervisor, (uint32_t)p->key, &f);
+        region_return(&p->replies, &part);
+    }
     buffer_drop(&p->in, offset);
     if (got < 0 && p->problem[0] == '\0') {
         snprintf(p->problem, sizeof p->problem, "%.110s", err.text);

@@ -30,6 +30,18 @@
       "The model's prompt of that name goes before each text.")                                    \
     X("/v1/embeddings", "modality", "text",                                                        \
       "text or image: what a text in input is.")                                                   \
+    X("/embed", "inputs", "text, ids, or array of them",                                           \
+      "What is embedded, in order.")                                                               \
+    X("/embed", "truncate", "true or false",                                                       \
+      "Cuts inputs that are too long, or refuses them; as the model's setting where absent.")      \
+    X("/embed", "truncation_direction", "text",                                                    \
+      "Right or Left: where inputs that are too long are cut.")                                    \
+    X("/embed", "prompt_name", "text",                                                             \
+      "The model's prompt of that name goes before each text.")                                    \
+    X("/embed", "normalize", "true or false",                                                      \
+      "Whether vectors get the length 1; true where absent.")                                      \
+    X("/embed", "dimensions", "whole number",                                                      \
+      "Vectors are cut to so many numbers.")                                                       \
     X("/weir/v1/tokenize", "input", "text or array of texts",                                      \
       "What is taken apart.")                                                                      \
     X("/weir/v1/tokenize", "add_special_tokens", "true or false",                                  \

@@ -132,6 +132,8 @@ static void on_output(struct supervisor *s, struct child *c, struct job *j, cons
     }
 }
 
+/* The bytes of a part may lie in memory that the worker can write: they are copied, and nobody has
+ * looked at them before. */
 static void on_part(struct supervisor *s, struct child *c, struct job *j, const struct frame *f)
 {
     struct message_part m;

@@ -141,6 +141,11 @@ void job_deliver(struct supervisor *s, struct job *j)
         j->output_seen = true;
         r->callbacks->on_output(r->context, r->id, payload);
     }
+    if (j->output_seen) {
+        /* Never again from the start: what a retry would need may go. */
+        mem_free(j->payload);
+        j->payload = NULL;
+    }
     bool streamed = j->output_streamed;
     size_t bytes = payload.len;
     buffer_clear(&j->output);

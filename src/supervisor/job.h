@@ -60,7 +60,7 @@ struct job {
     bool output_seen;              /* something reached the caller: never again from the start */
     char client[REQUEST_NAME_MAX]; /* of its first request: whose turn it takes */
     uint64_t affinity;
-    uint8_t *payload;
+    uint8_t *payload; /* kept until its first output, so that a retry needs nothing of its worker */
     size_t payload_bytes;
     uint64_t hash; /* of model, capability, operation and payload */
     int64_t queued_ms, sent_ms;

@@ -14,20 +14,34 @@ const char *frame_name(unsigned type)
     return type < FRAME_TYPES ? names[type] : "unknown";
 }
 
+/* Room for the whole frame first, so that a full buffer never holds half of one. */
+static bool write_header(struct buffer *out, enum frame_type type, uint16_t flags, uint64_t job,
+                         size_t length)
+{
+    CHECK(type < FRAME_TYPES && length <= FRAME_BODY_MAX);
+    if (!buffer_reserve(out, FRAME_HEADER + length))
+        return false;
+    buffer_u8(out, WIRE_VERSION);
+    buffer_u8(out, (uint8_t)type);
+    buffer_u16(out, flags);
+    buffer_u32(out, (uint32_t)length);
+    buffer_u64(out, job);
+    return true;
+}
+
 void frame_write(struct buffer *out, enum frame_type type, uint64_t job, const void *body,
                  size_t length)
 {
-    CHECK(type < FRAME_TYPES && length <= FRAME_BODY_MAX);
-    /* Room for the whole frame first, so that a full buffer never holds half of one. */
-    if (!buffer_reserve(out, FRAME_HEADER + length))
-        return;
-    buffer_u8(out, WIRE_VERSION);
-    buffer_u8(out, (uint8_t)type);
-    buffer_u16(out, 0);
-    buffer_u32(out, (uint32_t)length);
-    buffer_u64(out, job);
-    if (length > 0)
+    if (write_header(out, type, 0, job, length) && length > 0)
         buffer_append(out, body, length);
+}
+
+void frame_write_block(struct buffer *out, uint64_t job, uint32_t block, uint32_t bytes)
+{
+    if (!write_header(out, FRAME_PART, FRAME_IN_BLOCK, job, sizeof(block) + sizeof(bytes)))
+        return;
+    buffer_u32(out, block);
+    buffer_u32(out, bytes);
 }
 
 void frame_write_parts(struct buffer *out, uint64_t job, const void *data, size_t bytes)
@@ -64,9 +78,10 @@ int frame_take(const struct buffer *in, size_t *offset, struct frame *out, struc
                   (unsigned)FRAME_TYPES);
         return -1;
     }
-    if (flags != 0) {
-        weir_fail(err, WEIR_INVALID, "a frame '%s' has flags %u, none are known", names[type],
-                  flags);
+    const uint16_t known = type == FRAME_PART ? FRAME_IN_BLOCK : 0;
+    if ((flags & ~known) != 0) {
+        weir_fail(err, WEIR_INVALID, "a frame '%s' has flags %u, %u are known", names[type], flags,
+                  known);
         return -1;
     }
     if (length > FRAME_BODY_MAX) {
@@ -76,9 +91,11 @@ int frame_take(const struct buffer *in, size_t *offset, struct frame *out, struc
     }
     if (!reader_has(&r, length))
         return 0;
-    *out = (struct frame){
-        .type = type, .job = job, .body = in->data + *offset + FRAME_HEADER, .length = length
-    };
+    *out = (struct frame){ .type = type,
+                           .flags = flags,
+                           .job = job,
+                           .body = in->data + *offset + FRAME_HEADER,
+                           .length = length };
     *offset += FRAME_HEADER + length;
     return 1;
 }

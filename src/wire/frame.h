@@ -7,7 +7,8 @@
  *
  * Little-endian; length counts the body only, at most FRAME_BODY_MAX. A payload of any size follows
  * its run, or output frame as `part` frames of at most FRAME_PART_MAX bytes for the same job; parts
- * of different jobs may interleave. */
+ * of different jobs may interleave. The bytes of a part are the body or, with FRAME_IN_BLOCK, lie
+ * in a block of shared memory that the body names (region.h). */
 #ifndef WIRE_FRAME_H
 #define WIRE_FRAME_H
 
@@ -21,6 +22,8 @@
 #define FRAME_HEADER     16
 #define FRAME_PART_MAX   ((size_t)64 * 1024)
 #define FRAME_BODY_MAX   (FRAME_PART_MAX + 64)
+/* The only flag, of `part` only: the body says where the bytes are. */
+#define FRAME_IN_BLOCK   1
 /* A whole payload of one request or one output. */
 #define WIRE_PAYLOAD_MAX ((size_t)80 * 1024 * 1024)
 
@@ -62,6 +65,7 @@ const char *frame_name(unsigned type); /* "hello"; "unknown" out of range */
 
 struct frame {
     uint8_t type;        /* enum frame_type, in range */
+    uint16_t flags;      /* 0 or FRAME_IN_BLOCK */
     uint64_t job;        /* 0 where no job is meant */
     const uint8_t *body; /* borrowed from the buffer it was taken from */
     uint32_t length;
@@ -69,7 +73,9 @@ struct frame {
 
 void frame_write(struct buffer *out, enum frame_type type, uint64_t job, const void *body,
                  size_t length);
-/* Writes `bytes` as part frames (none when 0). */
+/* A part whose bytes were put into that block. */
+void frame_write_block(struct buffer *out, uint64_t job, uint32_t block, uint32_t bytes);
+/* Writes `bytes` as part frames with the bytes inline (none when 0). */
 void frame_write_parts(struct buffer *out, uint64_t job, const void *data, size_t bytes);
 
 /* Looks for a whole frame at in->data + *offset. 1: *out is filled and *offset moved behind it.

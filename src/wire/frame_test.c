@@ -67,8 +67,8 @@ static void a_wrong_header_is_refused_before_its_body(void **state)
     } cases[] = {
         {0,  WIRE_VERSION + 1, "a frame has version 2, this build speaks version 1"    },
         { 1, FRAME_TYPES,      "a frame has type 20, there are 20"                     },
-        { 2, 1,                "a frame 'end' has flags 1, none are known"             },
-        { 3, 1,                "a frame 'end' has flags 256, none are known"           },
+        { 2, 1,                "a frame 'end' has flags 1, 0 are known"                },
+        { 3, 1,                "a frame 'end' has flags 256, 0 are known"              },
         { 7, 0x80,             "a frame 'end' has 2147483651 bytes, the limit is 65600"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

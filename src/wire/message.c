@@ -171,12 +171,29 @@ bool message_run_read(const struct frame *f, struct message_run *m, struct weir_
 
 bool message_part_read(const struct frame *f, struct message_part *m, struct weir_error *err)
 {
+    if (f->flags != 0) {
+        weir_fail(err, WEIR_INVALID, "frame 'part' names a block where there are none");
+        return false;
+    }
     if (f->length == 0 || f->length > FRAME_PART_MAX) {
         weir_fail(err, WEIR_INVALID, "frame 'part' has %u bytes, 1 to %zu are allowed",
                   (unsigned)f->length, FRAME_PART_MAX);
         return false;
     }
     *m = (struct message_part){ .data = f->body, .bytes = f->length };
+    return true;
+}
+
+bool message_block_read(const struct frame *f, struct message_block *m, struct weir_error *err)
+{
+    struct reader r = body_of(f);
+    struct message_block read = { .block = reader_u32(&r) };
+    read.bytes = reader_u32(&r);
+    if (reader_ok(&r) && (read.bytes == 0 || read.bytes > FRAME_PART_MAX))
+        reader_fail(&r, "bytes of a block out of range");
+    if (!done(&r, f, err))
+        return false;
+    *m = read;
     return true;
 }
 

@@ -53,8 +53,18 @@ bool message_run_read(const struct frame *f, struct message_run *m, struct weir_
 struct message_part {
     const uint8_t *data; /* borrowed; 1 to FRAME_PART_MAX bytes */
     uint32_t bytes;
+    bool in_block; /* the bytes lie in that block of a region, and may change under the reader */
+    uint32_t block;
 };
+/* Of a part whose bytes are in its frame; region_part_read takes both kinds. */
 bool message_part_read(const struct frame *f, struct message_part *m, struct weir_error *err);
+
+/* The body of a part with FRAME_IN_BLOCK. Which blocks there are, the region knows. */
+struct message_block {
+    uint32_t block;
+    uint32_t bytes; /* 1 to FRAME_PART_MAX, from the block's start */
+};
+bool message_block_read(const struct frame *f, struct message_block *m, struct weir_error *err);
 
 /* output announces `payload_bytes` of parts; none follow 0. Collected answers take no credit. */
 struct message_output {

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "wire/build_id.h"
+#include "wire/region.h"
 #include "worker/channel.h"
 
 #include <pthread.h>
@@ -14,7 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LINGER_NS 200000
+#define LINGER_NS      200000
+#define FRAMES_AT_ONCE 256 /* bytes; a part in a block is a frame of 24 */
 
 /*      run          last part        control_take      control_end
  *  FREE ──► FILLING ─────────► QUEUED ──────────► TAKEN ──────────► FREE
@@ -36,6 +38,8 @@ struct slot {
 struct control {
     struct channel channel;
     struct control_page *page;
+    struct region requests; /* the control thread's */
+    struct region replies;  /* the compute side's */
     pthread_t thread;
 
     pthread_mutex_t lock; /* guards what follows; taken before the channel's lock, if both */
@@ -154,6 +158,7 @@ static void on_run(struct control *c, const struct frame *f)
                         .credit_events = run.credit_events,
                         .credit_bytes = run.credit_bytes };
     buffer_init(&s->payload, WIRE_PAYLOAD_MAX);
+    buffer_reserve(&s->payload, run.payload_bytes); /* if that fails, the first part tells */
     if (run.payload_bytes == 0)
         queue(c, s);
 }
@@ -162,14 +167,16 @@ static void on_part(struct control *c, const struct frame *f)
 {
     struct message_part part;
     struct weir_error err;
-    if (!message_part_read(f, &part, &err))
+    if (!region_part_read(&c->requests, f, &part, &err))
         break_off(f, err.text);
     struct slot *s = slot_of(c, f->job);
+    if (s && (s->stage != STAGE_FILLING || part.bytes > s->payload_bytes - s->payload.len))
+        break_off(f, "more parts than its run announced");
+    if (s)
+        buffer_append(&s->payload, part.data, part.bytes);
+    region_return(&c->requests, &part);
     if (!s)
         return; /* cancelled between two parts; the rest was under way */
-    if (s->stage != STAGE_FILLING || part.bytes > s->payload_bytes - s->payload.len)
-        break_off(f, "more parts than its run announced");
-    buffer_append(&s->payload, part.data, part.bytes);
     if (s->payload.failed) {
         const uint64_t job = s->job;
         free_slot(s);
@@ -283,10 +290,14 @@ static void *control_thread(void *context)
 
 /* ---- the compute side ---- */
 
-struct control *control_create(int fd, struct control_page *page)
+struct control *control_create(int fd, struct control_page *page, void *requests, void *replies)
 {
     struct control *c = mem_new(1, sizeof(*c));
     c->page = page;
+    if (requests) {
+        region_init(&c->requests, requests, &page->returned[CONTROL_REQUESTS]);
+        region_init(&c->replies, replies, &page->returned[CONTROL_REPLIES]);
+    }
     channel_init(&c->channel, fd);
     CHECK(pthread_mutex_init(&c->lock, NULL) == 0);
     pthread_condattr_t monotonic;
@@ -468,19 +479,24 @@ bool control_output(struct control *c, const struct worker_job *job, struct str 
     buffer_init(&frames, 2 * FRAME_HEADER + FRAME_BODY_MAX + FRAME_PART_MAX);
     message_output_write(&body, &(struct message_output){ (uint32_t)bytes.len, streamed });
     frame_write(&frames, FRAME_OUTPUT, job->id, body.data, body.len);
-    /* The announcement leaves with the first part: most outputs are one write. */
+    /* The announcement leaves with the first part: most outputs are one write. So do several parts
+     * that lie in blocks; the supervisor copies them while the next ones are written. */
     size_t at = 0;
+    bool is_large = false;
     do {
-        const size_t left = bytes.len - at;
-        const size_t part = left < FRAME_PART_MAX ? left : FRAME_PART_MAX;
-        frame_write_parts(&frames, job->id, bytes.data + at, part);
-        if (streamed)
+        if (at < bytes.len)
+            at += region_write_part(&c->replies, &frames, job->id, bytes.data + at, bytes.len - at);
+        if (at < bytes.len && frames.len < FRAMES_AT_ONCE)
+            continue;
+        /* The caller has what is collected with the job's end: a small one leaves with it. */
+        if (streamed || is_large || at < bytes.len)
             channel_write(&c->channel, &frames, true);
-        else /* the caller has it with the job's end */
+        else
             channel_hold(&c->channel, &frames, true);
+        is_large = at < bytes.len;
         buffer_clear(&frames);
-        at += part;
     } while (at < bytes.len);
+    CHECK(!c->replies.broken);
     buffer_finish(&frames);
     buffer_finish(&body);
     return true;

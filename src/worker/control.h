@@ -30,8 +30,9 @@ struct worker_job {
     struct str payload; /* borrowed until control_end */
 };
 
-/* Starts the control thread. The page must outlive the control. */
-struct control *control_create(int fd, struct control_page *page);
+/* Starts the control thread. The page and the regions, REGION_BYTES each or both NULL, must outlive
+ * the control. */
+struct control *control_create(int fd, struct control_page *page, void *requests, void *replies);
 /* Waits until everything written has left, then stops the control thread. */
 void control_destroy(struct control *c);
 

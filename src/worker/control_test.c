@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "worker/test_peer.h"
+#include "worker/test_heard.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -24,7 +24,7 @@ struct fixture {
 static void open_fixture(struct fixture *t)
 {
     peer_open(&t->peer);
-    t->control = control_create(t->peer.worker_fd, t->peer.page);
+    t->control = peer_control(&t->peer);
 }
 
 static void close_fixture(struct fixture *t)
@@ -260,6 +260,45 @@ static void large_payloads_cross_both_ways(void **state)
     close_fixture(&t);
 }
 
+/* Copied, given back and used again, whether the payload was wanted or not. */
+static void blocks_come_back(void **state)
+{
+    (void)state;
+    struct fixture t;
+    struct buffer bytes;
+    static char data[3 * REGION_BLOCK_BYTES];
+    const struct str large = { data, sizeof data };
+    open_fixture(&t);
+    buffer_init(&bytes, sizeof data);
+    run(&t, 1, large);
+    const struct worker_job job = take_one(t.control);
+    assert_true(region_collect(&t.peer.requests));
+    assert_true(control_output(t.control, &job, large, false));
+    assert_int_equal(atomic_load(&t.peer.page->returned[CONTROL_REPLIES]), 0);
+    peer_output(&t.peer, 1, &bytes);
+    assert_int_equal(atomic_load(&t.peer.page->returned[CONTROL_REPLIES]), 7);
+    assert_true(control_output(t.control, &job, large, false));
+    peer_output(&t.peer, 1, &bytes);
+    control_end(t.control, &job, NULL, NULL);
+    assert_int_equal(peer_end(&t.peer, 1).error.code, WEIR_OK);
+
+    /* Of a job that was cancelled while its parts were under way. */
+    const struct message_run filling = { .payload_bytes = sizeof data };
+    peer_run_with(&t.peer, 2, &filling, (struct str){ data, REGION_BLOCK_BYTES });
+    cancel(&t, 2);
+    assert_int_equal(peer_end(&t.peer, 2).error.code, WEIR_CANCELLED);
+    struct buffer frames;
+    buffer_init(&frames, 1000);
+    region_write_part(&t.peer.requests, &frames, 2, data, REGION_BLOCK_BYTES);
+    assert_int_equal(send(t.peer.fd, frames.data, frames.len, MSG_NOSIGNAL), (ssize_t)frames.len);
+    catch_up(&t);
+    assert_true(region_collect(&t.peer.requests) && !t.peer.requests.broken);
+    assert_int_equal(t.peer.requests.touched, 7);
+    buffer_finish(&frames);
+    buffer_finish(&bytes);
+    close_fixture(&t);
+}
+
 static void bye_is_heard_when_no_job_is_left(void **state)
 {
     (void)state;
@@ -322,7 +361,7 @@ static int status_after(const void *bytes, size_t count)
     if (pid == 0) {
         close(p.fd);
         CHECK(freopen("/dev/null", "w", stderr) != NULL);
-        control_create(p.worker_fd, p.page);
+        peer_control(&p);
         for (;;)
             pause();
     }
@@ -357,6 +396,9 @@ static void what_breaks_the_protocol_ends_the_worker(void **state)
     buffer_clear(&b);
     frame_write(&b, FRAME_RUN, 1, "short", 5);
     assert_int_equal(status_after(b.data, b.len), EXIT_FAILURE);
+    buffer_clear(&b);
+    frame_write_block(&b, 1, REGION_BLOCKS, 1); /* there is no such block */
+    assert_int_equal(status_after(b.data, b.len), EXIT_FAILURE);
     buffer_finish(&b);
 }
 
@@ -369,6 +411,7 @@ int main(void)
         cmocka_unit_test(credit_is_counted_in_events_and_bytes),
         cmocka_unit_test(held_frames_leave),
         cmocka_unit_test(large_payloads_cross_both_ways),
+        cmocka_unit_test(blocks_come_back),
         cmocka_unit_test(bye_is_heard_when_no_job_is_left),
         cmocka_unit_test(a_wait_ends_in_time),
         cmocka_unit_test(the_page_carries_ticks_and_the_share),

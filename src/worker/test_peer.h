@@ -1,4 +1,4 @@
-/* test_peer.h — the supervisor's end of a worker, for tests: frames by hand, each wait bounded. */
+/* test_peer.h — the supervisor's end of a worker, for tests: frames by hand. */
 #ifndef WORKER_TEST_PEER_H
 #define WORKER_TEST_PEER_H
 
@@ -6,33 +6,55 @@
 #include "base/check.h"
 #include "wire/control_page.h"
 #include "wire/message.h"
+#include "wire/region.h"
+#include "worker/control.h"
 
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define PEER_PATIENCE_MS 20000
-
 struct peer {
-    int fd, worker_fd, page_fd;
+    int fd, worker_fd, page_fd, requests_fd, replies_fd;
     struct control_page *page;
+    struct region requests, replies;
     struct buffer in;
     size_t offset;
 };
 
+/* A view of its own of what the descriptor holds, as the worker has one. */
+static inline void *peer_map(int fd, size_t bytes)
+{
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    CHECK(memory != MAP_FAILED);
+    return memory;
+}
+
+static inline int peer_share(size_t bytes)
+{
+    FILE *file = tmpfile();
+    CHECK(file != NULL);
+    const int fd = dup(fileno(file));
+    CHECK(fd >= 0 && ftruncate(fd, (off_t)bytes) == 0);
+    fclose(file);
+    return fd;
+}
+
 static inline void peer_open(struct peer *p)
 {
     int fds[2];
-    FILE *file = tmpfile();
-    CHECK(file != NULL && socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0);
-    *p = (struct peer){ .fd = fds[0], .worker_fd = fds[1], .page_fd = dup(fileno(file)) };
-    CHECK(p->page_fd >= 0 && ftruncate(p->page_fd, CONTROL_PAGE_BYTES) == 0);
-    fclose(file);
-    p->page = mmap(NULL, CONTROL_PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, p->page_fd, 0);
-    CHECK(p->page != MAP_FAILED);
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0);
+    *p = (struct peer){ .fd = fds[0],
+                        .worker_fd = fds[1],
+                        .page_fd = peer_share(CONTROL_PAGE_BYTES),
+                        .requests_fd = peer_share(REGION_BYTES),
+                        .replies_fd = peer_share(REGION_BYTES) };
+    p->page = peer_map(p->page_fd, CONTROL_PAGE_BYTES);
+    region_init(&p->requests, peer_map(p->requests_fd, REGION_BYTES),
+                &p->page->returned[CONTROL_REQUESTS]);
+    region_init(&p->replies, peer_map(p->replies_fd, REGION_BYTES),
+                &p->page->returned[CONTROL_REPLIES]);
     buffer_init(&p->in, 256 * 1024 * 1024);
 }
 
@@ -42,8 +64,18 @@ static inline void peer_close(struct peer *p)
     if (p->worker_fd >= 0)
         close(p->worker_fd);
     close(p->page_fd);
+    close(p->requests_fd);
+    close(p->replies_fd);
     munmap(p->page, CONTROL_PAGE_BYTES);
+    munmap(p->requests.memory, REGION_BYTES);
+    munmap(p->replies.memory, REGION_BYTES);
     buffer_finish(&p->in);
+}
+
+/* The worker's end, in this process or in one forked from it. */
+static inline struct control *peer_control(struct peer *p)
+{
+    return control_create(p->worker_fd, p->page, p->requests.memory, p->replies.memory);
 }
 
 static inline void peer_send(struct peer *p, enum frame_type type, uint64_t job,
@@ -52,7 +84,8 @@ static inline void peer_send(struct peer *p, enum frame_type type, uint64_t job,
     struct buffer out;
     buffer_init(&out, 256 * 1024 * 1024);
     frame_write(&out, type, job, body ? body->data : NULL, body ? body->len : 0);
-    frame_write_parts(&out, job, payload.data, payload.len);
+    for (size_t at = 0; at < payload.len;)
+        at += region_write_part(&p->requests, &out, job, payload.data + at, payload.len - at);
     CHECK(send(p->fd, out.data, out.len, MSG_NOSIGNAL) == (ssize_t)out.len);
     buffer_finish(&out);
 }
@@ -83,64 +116,6 @@ static inline void peer_run(struct peer *p, uint64_t job, enum weir_capability c
                                          WIRE_CREDIT_EVENTS, WIRE_CREDIT_BYTES,
                                          (uint32_t)payload.len },
                   payload);
-}
-
-/* The next frame within `patience_ms`; 0: none came, -1: the worker closed or speaks no protocol.
- * The body is borrowed until the next call. */
-static inline int peer_poll(struct peer *p, int patience_ms, struct frame *out)
-{
-    for (;;) {
-        const int taken = frame_take(&p->in, &p->offset, out, NULL);
-        if (taken != 0)
-            return taken;
-        buffer_drop(&p->in, p->offset);
-        p->offset = 0;
-        struct pollfd fd = { .fd = p->fd, .events = POLLIN };
-        if (poll(&fd, 1, patience_ms) == 0)
-            return 0;
-        uint8_t *room = buffer_reserve(&p->in, 65536);
-        CHECK(room != NULL);
-        const ssize_t n = recv(p->fd, room, 65536, 0);
-        if (n <= 0)
-            return -1;
-        p->in.len += (size_t)n;
-    }
-}
-
-/* As peer_poll; what comes must be of that type. */
-static inline void peer_expect(struct peer *p, enum frame_type type, struct frame *out)
-{
-    const int got = peer_poll(p, PEER_PATIENCE_MS, out);
-    if (got != 1 || out->type != type)
-        fprintf(stderr, "expected '%s', got %d '%s'\n", frame_name(type), got,
-                got == 1 ? frame_name(out->type) : "");
-    CHECK(got == 1 && out->type == type);
-}
-
-/* One whole output of the job, into `bytes`, which is cleared first. */
-static inline struct message_output peer_output(struct peer *p, uint64_t job, struct buffer *bytes)
-{
-    struct frame f;
-    struct message_output output;
-    buffer_clear(bytes);
-    peer_expect(p, FRAME_OUTPUT, &f);
-    CHECK(f.job == job && message_output_read(&f, &output, NULL));
-    while (bytes->len < output.payload_bytes) {
-        peer_expect(p, FRAME_PART, &f);
-        CHECK(f.job == job);
-        buffer_append(bytes, f.body, f.length);
-    }
-    CHECK(bytes->len == output.payload_bytes);
-    return output;
-}
-
-static inline struct message_end peer_end(struct peer *p, uint64_t job)
-{
-    struct frame f;
-    struct message_end end;
-    peer_expect(p, FRAME_END, &f);
-    CHECK(f.job == job && message_end_read(&f, &end, NULL));
-    return end;
 }
 
 #endif

@@ -6,7 +6,7 @@
 #include "tensor/team.h"
 #include "wire/text_embedding.h"
 #include "wire/tokens.h"
-#include "worker/test_peer.h"
+#include "worker/test_heard.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -39,7 +39,7 @@ _Noreturn static void be_the_worker(void)
 {
     struct encoder *e;
     struct weir_error err;
-    struct control *c = control_create(t.peer.worker_fd, t.peer.page);
+    struct control *c = peer_control(&t.peer);
     struct team *team = team_create(2, control_share(c, 2));
     if (encoder_load(t.model, &(struct model_settings){ 0 }, team, NULL, NULL, &e, &err) !=
         WEIR_OK) {

@@ -1,5 +1,6 @@
 #include "worker/worker.h"
 
+#include "wire/region.h"
 #include "worker/inspector.h"
 #include "worker/parent.h"
 #include "worker/preparer.h"
@@ -64,27 +65,33 @@ static bool open_model(const struct worker_ops *ops, struct worker *w)
     return true;
 }
 
-static struct control_page *map_page(const struct worker_ops *ops)
+static void *map_shared(const struct worker_ops *ops, const char *what, int fd, size_t bytes)
 {
-    struct control_page *page =
-        mmap(NULL, sizeof(*page), PROT_READ | PROT_WRITE, MAP_SHARED, WORKER_PAGE_FD, 0);
-    if (page != MAP_FAILED)
-        return page;
-    fprintf(stderr, "%s: cannot map the control page on descriptor %d: %s\n", ops->name,
-            WORKER_PAGE_FD, strerror(errno));
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (memory != MAP_FAILED)
+        return memory;
+    fprintf(stderr, "%s: cannot map the %s on descriptor %d: %s\n", ops->name, what, fd,
+            strerror(errno));
     return NULL;
 }
 
 static int run_worker(const struct worker_ops *ops, const char *path, struct control_page *page)
 {
+    void *requests = map_shared(ops, "region of requests", WORKER_REQUESTS_FD, REGION_BYTES);
+    void *replies = map_shared(ops, "region of replies", WORKER_REPLIES_FD, REGION_BYTES);
+    if (!requests || !replies)
+        return EXIT_FAILURE;
     (void)confine_enter(ops->loading, NULL, ops->name);
-    struct worker w = { .path = path, .control = control_create(WORKER_CHANNEL_FD, page) };
+    struct worker w = { .path = path,
+                        .control = control_create(WORKER_CHANNEL_FD, page, requests, replies) };
     if (open_model(ops, &w))
         ops->serve(&w);
     else
         wait_for_the_end(w.control);
     ops->finish(&w);
     control_destroy(w.control);
+    munmap(requests, REGION_BYTES);
+    munmap(replies, REGION_BYTES);
     return EXIT_SUCCESS;
 }
 
@@ -100,7 +107,8 @@ int worker_main(const struct worker_ops *ops, int argc, char **argv)
     confine_settle();
     if (strcmp(argv[1], "--inspect") == 0)
         return inspector_run(ops, WORKER_CHANNEL_FD);
-    struct control_page *page = map_page(ops);
+    struct control_page *page =
+        map_shared(ops, "control page", WORKER_PAGE_FD, sizeof(struct control_page));
     if (page == NULL)
         return EXIT_FAILURE;
     const int status = strcmp(argv[1], "--prepare") == 0

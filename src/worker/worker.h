@@ -14,8 +14,10 @@
 #include "worker/confine.h"
 #include "worker/control.h"
 
-#define WORKER_CHANNEL_FD 3
-#define WORKER_PAGE_FD    4
+#define WORKER_CHANNEL_FD  3
+#define WORKER_PAGE_FD     4
+#define WORKER_REQUESTS_FD 5 /* these two only where there are jobs */
+#define WORKER_REPLIES_FD  6
 
 struct worker {
     const char *path;

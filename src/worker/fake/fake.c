@@ -72,7 +72,7 @@ static bool fake_start(struct worker *w)
         misbehave_hang();
     if (f->spec.garbage.place != SPEC_HELLO)
         return true;
-    misbehave_garbage();
+    misbehave_garbage(GARBAGE_NONSENSE, 0);
     return false;
 }
 
@@ -84,7 +84,7 @@ static enum weir_code fake_plan(struct worker *w, struct plan *out, struct weir_
         return err->code;
     }
     if (f->spec.garbage.place == SPEC_PLAN)
-        misbehave_garbage();
+        misbehave_garbage(GARBAGE_NONSENSE, 0);
     if (f->spec.plan_fail[0])
         return weir_fail(err, WEIR_LOAD_FAILED, "%s", f->spec.plan_fail);
     spec_plan(&f->spec, w->path, out);

@@ -265,6 +265,45 @@ static void garbage_is_garbage(void **state)
     stop(&t);
 }
 
+/* The next frame is an output, and behind it comes a part that says this of a block. */
+static void expect_block(struct fixture *t, uint32_t block, uint32_t bytes)
+{
+    struct frame f;
+    struct message_block m;
+    peer_expect(&t->peer, FRAME_OUTPUT, &f);
+    peer_expect(&t->peer, FRAME_PART, &f);
+    assert_int_equal(f.flags, FRAME_IN_BLOCK);
+    const bool good = message_block_read(&f, &m, NULL);
+    assert_int_equal(good, bytes <= REGION_BLOCK_BYTES);
+    if (good)
+        assert_true(m.block == block && m.bytes == bytes);
+}
+
+static void garbage_comes_in_kinds(void **state)
+{
+    (void)state;
+    struct fixture t;
+    ready(&t, "fake:text_embedding?script=yes", 8);
+    embed(&t, 1, "!garbage outside", 0);
+    expect_block(&t, REGION_BLOCKS, REGION_BLOCK_BYTES);
+    embed(&t, 2, "!garbage length", 0);
+    expect_block(&t, REGION_BLOCKS - 1, REGION_BLOCK_BYTES + 1);
+    embed(&t, 3, "!garbage foreign", 0);
+    expect_block(&t, REGION_BLOCKS - 1, REGION_BLOCK_BYTES);
+    embedded(&t, 3);
+    embed(&t, 4, "!garbage return", 0);
+    embedded(&t, 4);
+    assert_int_equal(atomic_load(&t.peer.page->returned[CONTROL_REQUESTS]), UINT64_MAX);
+    embed(&t, 5, "!garbage unheard of", 0);
+    assert_int_equal(peer_end(&t.peer, 5).error.code, WEIR_INVALID);
+    embed(&t, 6, "!garbage flood", 0);
+    expect_block(&t, 0, REGION_BLOCK_BYTES - 1);
+    struct frame f;
+    for (int i = 0; i < 1000; i++)
+        peer_expect(&t.peer, FRAME_PART, &f);
+    stop(&t);
+}
+
 static void every_nth_job_crashes(void **state)
 {
     (void)state;
@@ -369,6 +408,7 @@ int main(void)
         cmocka_unit_test(a_hanging_worker_answers_pings_and_dies_with_its_channel),
         cmocka_unit_test(loads_fail_as_often_as_told),
         cmocka_unit_test(garbage_is_garbage),
+        cmocka_unit_test(garbage_comes_in_kinds),
         cmocka_unit_test(every_nth_job_crashes),
         cmocka_unit_test(a_wrong_spec_fails_its_plan),
         cmocka_unit_test(an_inspector_tells_the_truth),

@@ -70,8 +70,8 @@ static bool behave(struct fake_job *j, struct control *c)
         misbehave_crash();
     if (j->order.kind == ORDER_HANG || is_here(&j->spec->hang, j->step))
         misbehave_hang();
-    if (j->order.kind == ORDER_GARBAGE || j->spec->garbage.place == SPEC_RESULT) {
-        misbehave_garbage();
+    const bool garbles = j->order.kind == ORDER_GARBAGE || j->spec->garbage.place == SPEC_RESULT;
+    if (garbles && misbehave_garbage(j->order.garbage, j->job.id)) {
         j->due_ms = CONTROL_FOREVER;
         return false;
     }

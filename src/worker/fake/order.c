@@ -45,6 +45,8 @@ enum weir_code order_parse(struct str input, struct order *out, struct weir_erro
         good = spec_duration(value, &o.duration_ms);
     else if (o.kind == ORDER_TOKENS)
         good = parse_tokens(value, &o);
+    else if (o.kind == ORDER_GARBAGE && value.len > 0)
+        good = garbage_parse(value, &o.garbage);
     else if (o.kind != ORDER_FAIL)
         good = good && value.len == 0;
     if (!good)

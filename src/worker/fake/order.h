@@ -1,10 +1,11 @@
 /* order.h — what an input tells a fake worker with `script=yes`: `!crash`, `!hang`, `!fail TEXT`,
- * `!garbage`, `!sleep 200ms`, `!tokens 50 20ms`. */
+ * `!garbage`, `!garbage KIND`, `!sleep 200ms`, `!tokens 50 20ms`. */
 #ifndef WORKER_FAKE_ORDER_H
 #define WORKER_FAKE_ORDER_H
 
 #include "base/error.h"
 #include "base/str.h"
+#include "worker/fake/misbehave.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -27,8 +28,9 @@ enum order_kind {
 
 struct order {
     enum order_kind kind;
-    struct str text;     /* FAIL: borrowed from the input */
-    uint32_t count;      /* TOKENS */
+    struct str text; /* FAIL: borrowed from the input */
+    uint32_t count;  /* TOKENS */
+    enum garbage garbage;
     int64_t duration_ms; /* SLEEP: once; TOKENS: each */
 };
 

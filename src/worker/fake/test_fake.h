@@ -1,5 +1,4 @@
-/* test_fake.h — a fake worker and its supervisor's end, for tests: requests by hand, each wait
- * bounded. */
+/* test_fake.h — a fake worker and its supervisor's end, for tests: requests by hand. */
 #ifndef WORKER_FAKE_TEST_FAKE_H
 #define WORKER_FAKE_TEST_FAKE_H
 
@@ -7,7 +6,7 @@
 #include "wire/text_embedding.h"
 #include "wire/text_to_text.h"
 #include "worker/fake/fake.h"
-#include "worker/test_peer.h"
+#include "worker/test_heard.h"
 
 #include <signal.h>
 #include <stdint.h>
@@ -33,11 +32,12 @@ static inline void start(struct fixture *t, const char *argument)
         char title[] = "weir:test", argument_copy[512];
         snprintf(argument_copy, sizeof(argument_copy), "%s", argument);
         char *argv[] = { title, argument_copy, NULL };
-        /* Lifted first: each of the two may lie where the other is to be. */
-        const int channel = dup2(t->peer.worker_fd, 20), page = dup2(t->peer.page_fd, 21);
-        dup2(channel, WORKER_CHANNEL_FD);
-        dup2(page, WORKER_PAGE_FD);
-        for (int fd = WORKER_PAGE_FD + 1; fd < 32; fd++)
+        /* Lifted first: each of them may lie where another is to be. */
+        const int lifted[] = { dup2(t->peer.worker_fd, 20), dup2(t->peer.page_fd, 21),
+                               dup2(t->peer.requests_fd, 22), dup2(t->peer.replies_fd, 23) };
+        for (int i = 0; i < 4; i++)
+            dup2(lifted[i], WORKER_CHANNEL_FD + i);
+        for (int fd = WORKER_REPLIES_FD + 1; fd < 32; fd++)
             close(fd);
         CHECK(freopen("/dev/null", "w", stderr) != NULL);
         _exit(worker_main(&fake_ops, 2, argv));

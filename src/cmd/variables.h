@@ -16,7 +16,7 @@
     X("XDG_CACHE_HOME",   "Holds weir/, which may be deleted at any time; ~/.cache when it is "    \
                           "not set.")                                                              \
     X("XDG_DATA_HOME",    "Holds weir/models; ~/.local/share when it is not set.")                 \
-    X("HF_HOME",          "Holds hub/, the cache of the Hugging Face tools, whose models are found; " \
+    X("HF_HOME",          "Holds hub/, a cache of the Hugging Face tools; its models are found; "  \
                           "~/.cache/huggingface when it is not set.")                              \
     X("HF_HUB_CACHE",     "Such a hub/ itself.")                                                   \
     X("HUGGINGFACE_HUB_CACHE", "The older name of HF_HUB_CACHE.")                                  \

@@ -4,7 +4,6 @@ import os
 import pty
 import re
 import select
-import shutil
 import subprocess
 import time
 
@@ -42,14 +41,12 @@ def test_every_form_is_written(weir, reference):
     assert unknown.returncode == 2 and "'serve'?" in unknown.stderr
 
 
-@pytest.mark.skipif(not shutil.which("groff"), reason="there is no groff here")
 def test_groff_finds_nothing_wrong_with_the_manual_page(weir):
     done = subprocess.run(["groff", "-man", "-ww", "-z", "-Tutf8"], input=weir("help", "--format", "man").stdout,
                           capture_output=True, text=True, timeout=20 * SLOW)
     assert done.returncode == 0 and done.stderr == "", done
 
 
-@pytest.mark.skipif(not shutil.which("zsh"), reason="there is no zsh here")
 def test_zsh_can_read_its_completion(weir, tmp_path):
     file = tmp_path / "_weir"
     file.write_text(weir("help", "--format", "zsh").stdout)

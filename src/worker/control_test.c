@@ -275,12 +275,17 @@ static void blocks_come_back(void **state)
     assert_true(region_collect(&t.peer.requests));
     assert_true(control_output(t.control, &job, large, false));
     assert_int_equal(atomic_load(&t.peer.page->returned[CONTROL_REPLIES]), 0);
-    peer_output(&t.peer, 1, &bytes);
-    assert_int_equal(atomic_load(&t.peer.page->returned[CONTROL_REPLIES]), 7);
-    assert_true(control_output(t.control, &job, large, false));
-    peer_output(&t.peer, 1, &bytes);
     control_end(t.control, &job, NULL, NULL);
+    peer_output(&t.peer, 1, &bytes);
     assert_int_equal(peer_end(&t.peer, 1).error.code, WEIR_OK);
+    assert_int_equal(atomic_load(&t.peer.page->returned[CONTROL_REPLIES]), 7);
+    run(&t, 3, large);
+    const struct worker_job again = take_one(t.control);
+    assert_true(region_collect(&t.peer.requests));
+    assert_true(control_output(t.control, &again, large, false));
+    control_end(t.control, &again, NULL, NULL);
+    peer_output(&t.peer, 3, &bytes);
+    assert_int_equal(peer_end(&t.peer, 3).error.code, WEIR_OK);
 
     /* Of a job that was cancelled while its parts were under way. */
     const struct message_run filling = { .payload_bytes = sizeof data };

@@ -30,10 +30,13 @@ static inline int peer_poll(struct peer *p, int patience_ms, struct frame *out)
     }
 }
 
-/* As peer_poll; what comes must be of that type. */
+/* As peer_poll; what comes must be of that type. Acknowledgements come when it suits the worker, so
+ * they are passed over by whoever does not ask for one. */
 static inline void peer_expect(struct peer *p, enum frame_type type, struct frame *out)
 {
-    const int got = peer_poll(p, PEER_PATIENCE_MS, out);
+    int got = peer_poll(p, PEER_PATIENCE_MS, out);
+    while (got == 1 && type != FRAME_ACCEPTED && out->type == FRAME_ACCEPTED)
+        got = peer_poll(p, PEER_PATIENCE_MS, out);
     if (got != 1 || out->type != type)
         fprintf(stderr, "expected '%s', got %d '%s'\n", frame_name(type), got,
                 got == 1 ? frame_name(out->type) : "");

@@ -284,11 +284,11 @@ static void garbage_comes_in_kinds(void **state)
     (void)state;
     struct fixture t;
     ready(&t, "fake:text_embedding?script=yes", 8);
-    embed(&t, 1, "!garbage outside", 0);
+    embed_last(&t, 1, "!garbage outside");
     expect_block(&t, REGION_BLOCKS, REGION_BLOCK_BYTES);
-    embed(&t, 2, "!garbage length", 0);
+    embed_last(&t, 2, "!garbage length");
     expect_block(&t, REGION_BLOCKS - 1, REGION_BLOCK_BYTES + 1);
-    embed(&t, 3, "!garbage foreign", 0);
+    embed_last(&t, 3, "!garbage foreign");
     expect_block(&t, REGION_BLOCKS - 1, REGION_BLOCK_BYTES);
     embedded(&t, 3);
     embed(&t, 4, "!garbage return", 0);
@@ -296,7 +296,7 @@ static void garbage_comes_in_kinds(void **state)
     assert_int_equal(atomic_load(&t.peer.page->returned[CONTROL_REQUESTS]), UINT64_MAX);
     embed(&t, 5, "!garbage unheard of", 0);
     assert_int_equal(peer_end(&t.peer, 5).error.code, WEIR_INVALID);
-    embed(&t, 6, "!garbage flood", 0);
+    embed_last(&t, 6, "!garbage flood");
     expect_block(&t, 0, REGION_BLOCK_BYTES - 1);
     struct frame f;
     for (int i = 0; i < 1000; i++)

@@ -22,13 +22,17 @@ function(weir_module name)
     list(FILTER tests INCLUDE REGEX "_test\\.c$")
     # One file an instruction set: its own flags, chosen at run time. Checks for undefined behaviour at each load
     # of an unrolled tile take the compiler minutes; those for addresses stay.
+    set(optimised -O3)
+    if(WEIR_SANITIZE)
+        set(optimised -O1 -fno-sanitize=undefined)
+    endif()
     foreach(source ${sources})
         if(source MATCHES "_avx2\\.c$")
             set_source_files_properties(${source} PROPERTIES
-                COMPILE_OPTIONS "-mavx2;-mfma;-O3;-fno-sanitize=undefined")
+                COMPILE_OPTIONS "-mavx2;-mfma;${optimised}")
         elseif(source MATCHES "_avx512\\.c$")
             set_source_files_properties(${source} PROPERTIES
-                COMPILE_OPTIONS "-mavx512f;-mavx512bw;-mavx512vl;-mavx512dq;-mfma;-O3;-fno-sanitize=undefined")
+                COMPILE_OPTIONS "-mavx512f;-mavx512bw;-mavx512vl;-mavx512dq;-mfma;${optimised}")
         endif()
     endforeach()
     if(NOT sources)

@@ -77,6 +77,7 @@ def test_every_field_is_known_to_the_server(serve, reference):
     server = serve({"m": FAKE, "t": "fake:text_to_text", "d": "fake:text_to_image"})
     whole = {
         "/v1/embeddings": {"model": "m", "input": "x"},
+        "/embed": {"model": "m", "inputs": "x"},
         "/weir/v1/tokenize": {"model": "m", "input": "x"},
         "/weir/v1/detokenize": {"model": "m", "tokens": [1]},
         "/v1/chat/completions": {"model": "t", "messages": [{"role": "user", "content": "x"}]},

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "server/chat_request.h"
 #include "server/draw_request.h"
+#include "server/embed_fields.h"
 #include "server/exchange.h"
 #include "server/inputs.h"
 #include "server/json_read.h"
@@ -61,12 +62,16 @@ static void check_input(const struct weir_input *in, bool takes_empty)
 static void read_inputs(struct exchange *x, struct json_fields *f, const struct inputs_rules *rules)
 {
     struct weir_request request = { .size = sizeof(request) };
+    struct weir_embed embed = { .size = sizeof(embed) };
     size_t count = 0;
     request_fields_read(x, f, &request);
+    embed_fields_read(f, &x->arena, &embed);
     const struct weir_input *inputs = inputs_read(f, rules, &x->arena, &count);
     if (!check_problem(f))
         return;
     check_common(&request);
+    CHECK((unsigned)embed.truncate <= WEIR_TRUNCATE_REFUSE);
+    CHECK(embed.prompt_name == NULL || embed.prompt_name[0] != '\0');
     CHECK(inputs != NULL && count > 0 && count <= INPUTS_MAX);
     for (size_t i = 0; i < count; i++)
         check_input(&inputs[i], rules->takes_empty);
@@ -77,6 +82,15 @@ static void read_embeddings(struct exchange *x, struct json_fields *f)
     static const struct inputs_rules rules = { .name = "input",
                                                .count_max = INPUTS_MAX,
                                                .takes_ids = true };
+    read_inputs(x, f, &rules);
+}
+
+/* As /embed, but for the name of the field. */
+static void read_mixed(struct exchange *x, struct json_fields *f)
+{
+    static const struct inputs_rules rules = {
+        .name = "input", .count_max = INPUTS_MAX, .takes_ids = true, .takes_mixed = true
+    };
     read_inputs(x, f, &rules);
 }
 
@@ -142,7 +156,7 @@ static void read_draw(struct exchange *x, struct json_fields *f)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static void (*const readers[])(struct exchange * x, struct json_fields * f) = {
-        read_embeddings, read_tokenize, read_detokenize, read_chat, read_draw,
+        read_embeddings, read_tokenize, read_detokenize, read_chat, read_draw, read_mixed,
     };
     struct exchange x = { .server = &server, .holds = 1 };
     struct weir_error err;

@@ -541,15 +541,15 @@ def http_seeds():
     yield "nothing", b""
 
 
-EMBED, TOKENIZE, DETOKENIZE, CHAT, DRAW = range(5)
+EMBED, TOKENIZE, DETOKENIZE, CHAT, DRAW, MIXED = range(6)
 
 
 def bodies():
     """(name, route, value or text) of requests, right and wrong."""
     texts = ["x", ["x", "ü\n"], "", [], [""], ["x", 1], [1, 2], [[1, 2], [3]], [[]], [-1], [1.5], [2**31], 1, None,
-             {"text": "x"}, ["x"] * 21, [[1]] * 21, [True], [None], [[1, "x"]]]
+             {"text": "x"}, ["x", [1], "y", [2, 3]], [[1], 1], ["x"] * 21, [[1]] * 21, [True], [None], [[1, "x"]]]
     for number, value in enumerate(texts):
-        for route in (EMBED, TOKENIZE):
+        for route in (EMBED, TOKENIZE, MIXED):
             yield f"input-{number}-{route}", route, {"model": "m", "input": value}
         yield f"tokens-{number}", DETOKENIZE, {"model": "m", "tokens": value}
     for number, more in enumerate((
@@ -557,7 +557,9 @@ def bodies():
             {"deadline_ms": "x"}, {"deadline_ms": 1.5}, {"priority": "high"}, {"priority": "HIGHEST"}, {"priority": 1},
             {"keep_alive": 5}, {"keep_alive": 0}, {"keep_alive": -1}, {"keep_alive": 1e300}, {"keep_alive": "5m"},
             {"keep_alive": "-1m"}, {"keep_alive": "7"}, {"keep_alive": "x"}, {"keep_alive": []}, {"keep_alive": 1e-9},
-            {"keep_alive": "5m\0"}, {"user": "u"}, {"user": 1}, {"unknown": {"a": []}})):
+            {"keep_alive": "5m\0"}, {"user": "u"}, {"user": 1}, {"unknown": {"a": []}},
+            {"truncate": True}, {"truncate": 1}, {"dimensions": 5}, {"dimensions": 0}, {"prompt_name": "q"},
+            {"prompt_name": ""}, {"prompt_name": "a\0"}, {"prompt_name": 1})):
         yield f"field-{number}", EMBED, {"model": "m", "input": "x", **more}
     user = {"role": "user", "content": "x"}
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}

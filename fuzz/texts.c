@@ -38,11 +38,10 @@ static void check_lengths(const struct tokenizer *t, const struct tokens *bare,
     for (size_t i = 0; !found && i + bare->count <= whole->count; i++)
         found = memcmp(whole->ids + i, bare->ids, bare->count * sizeof(*bare->ids)) == 0;
     CHECK(found);
-    CHECK(!tokenizer_truncate(t, whole, 0, whole->count, false));
+    CHECK(!tokenizer_truncate(t, whole, 0, whole->count, true));
     for (size_t most = whole->count; most > 0; most /= 2) {
         const bool must = whole->count > most;
-        const bool front = most % 2 > 0;
-        CHECK(tokenizer_truncate(t, whole, 0, most, front) == must);
+        CHECK(tokenizer_truncate(t, whole, 0, most, most % 2 == 0) == must);
         CHECK(whole->count <= most);
         check_ids(t, whole);
     }

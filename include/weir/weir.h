@@ -285,6 +285,8 @@ WEIR_API enum weir_code weir_step(struct weir *w, int timeout_ms, struct weir_er
  *                                   "inspected","truncate","architecture","tokens_max","dim",
  *                                   "weights","precision","packed","flops_per_token"}]}
  *   {"op":"inspection"}             {"models":N,"inspected":N,"first":one that is not, or null}
+ *   {"op":"able","capability":C}    {"models":N,"inspected":N,"able":how many have it,"name":one
+ *                                   that has it, else the first there is, or null}
  *   {"op":"machine"}                {"build","total","available","budget","budget_source"}
  *   {"op":"drain","limit_ms":N}     refuse new requests, finish what runs, then every worker leaves
  *   {"op":"drained"}                {"drained":bool}: no request and no process is left

@@ -314,6 +314,18 @@ static enum weir_code run_inspection(struct weir *w, json_t *o, struct jsonw *ou
     return WEIR_OK;
 }
 
+static enum weir_code run_able(struct weir *w, json_t *o, struct jsonw *out, struct weir_error *err)
+{
+    const char *name;
+    enum weir_capability capability;
+    if (get_text(o, "capability", &name, err) != WEIR_OK)
+        return err->code;
+    if (!capability_parse(str_of(name), &capability))
+        return weir_fail(err, WEIR_INVALID, "there is no capability \"%.60s\"", name);
+    supervisor_able(w->supervisor, capability, out);
+    return WEIR_OK;
+}
+
 static enum weir_code run_drain(struct weir *w, json_t *o, struct jsonw *out,
                                 struct weir_error *err)
 {
@@ -338,6 +350,7 @@ static enum weir_code run_drained(struct weir *w, json_t *o, struct jsonw *out,
 
 static const char *const fields_none[] = { NULL };
 static const char *const fields_name[] = { "name", NULL };
+static const char *const fields_able[] = { "capability", NULL };
 static const char *const fields_limit[] = { "limit_ms", NULL };
 static const char *const fields_memory[] = { "memory_bytes", "memory_percent", NULL };
 static const char *const fields_id[] = { "id", NULL };
@@ -357,6 +370,7 @@ static const struct control_op ops[] = {
     { "status",     fields_none,     run_status    },
     { "models",     fields_name,     run_models    },
     { "inspection", fields_none,     run_inspection},
+    { "able",       fields_able,     run_able      },
     { "machine",    fields_none,     run_machine   },
     { "plan",       fields_name,     run_plan      },
     { "request",    fields_id,       run_request   },

@@ -6,7 +6,6 @@
 #include "base/mem.h"
 #include "server/exchange.h"
 #include "server/http_head.h"
-#include "server/http_reply.h"
 #include "server/server_state.h"
 
 #include <limits.h>
@@ -177,7 +176,7 @@ static void refuse(struct connection *c)
     weir_fail(&err, WEIR_UNAVAILABLE, "the server has %lld open connections, its limit connections",
               (long long)c->server->limits.connections);
     c->state = BUSY;
-    c->exchange = exchange_create(c->server, c, NULL);
+    c->exchange = exchange_create(c->server, c, http_head_request(c->head), false);
     exchange_fail(c->exchange, &err, NULL);
 }
 
@@ -341,7 +340,7 @@ static void on_head(struct connection *c)
     c->received = c->progress = 0;
     c->state = request->has_body ? BODY : BUSY;
     uv_timer_stop(&c->timer);
-    c->exchange = exchange_create(c->server, c, request);
+    c->exchange = exchange_create(c->server, c, request, true);
     if (!exchange_admit(c->exchange))
         return; /* it answered, and with a body still to come that was the last answer */
     if (c->state == BUSY) {
@@ -355,6 +354,15 @@ static void on_head(struct connection *c)
         buffer_text(&go_on, "HTTP/1.1 100 Continue\r\n\r\n");
         connection_send(c, &go_on);
     }
+}
+
+/* The last answer: to a request whose head is wrong, or that is not here in time. */
+static void refuse_rest(struct connection *c, const struct weir_error *err)
+{
+    c->is_last = true;
+    if (c->exchange == NULL)
+        c->exchange = exchange_create(c->server, c, http_head_request(c->head), false);
+    exchange_fail(c->exchange, err, NULL);
 }
 
 static void on_event(struct connection *c, const struct http_event *event)
@@ -371,12 +379,7 @@ static void on_event(struct connection *c, const struct http_event *event)
         uv_timer_stop(&c->timer);
         exchange_begin(c->exchange);
         return;
-    case HTTP_EVENT_BAD:
-        c->is_last = true;
-        if (c->exchange == NULL)
-            c->exchange = exchange_create(c->server, c, NULL);
-        exchange_fail(c->exchange, &event->error, NULL);
-        return;
+    case HTTP_EVENT_BAD: refuse_rest(c, &event->error); return;
     }
 }
 
@@ -409,7 +412,7 @@ static void consume(struct connection *c, struct str in)
         bool was_begun = http_head_is_begun(c->head);
         size_t n = http_head_feed(c->head, in, &event);
         in = (struct str){ in.data + n, in.len - n };
-        if (c->state == HEAD && !was_begun)
+        if (c->state == HEAD && !was_begun && http_head_is_begun(c->head))
             set_timer(c, c->server->limits.head_ms);
         on_event(c, &event);
         if (event.kind == HTTP_EVENT_MORE)
@@ -452,10 +455,7 @@ static void refuse_slow(struct connection *c, const char *what, const char *limi
     weir_fail(&err, WEIR_SLOW_CLIENT, "%s did not arrive within the limit %s, %lld ms", what, limit,
               (long long)ms);
     err.limit = ms;
-    c->is_last = true;
-    if (c->exchange == NULL)
-        c->exchange = exchange_create(c->server, c, NULL);
-    exchange_fail(c->exchange, &err, NULL);
+    refuse_rest(c, &err);
 }
 
 static void on_unsent_timer(struct connection *c)

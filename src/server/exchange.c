@@ -67,15 +67,16 @@ static void name_exchange(struct exchange *x)
 }
 
 struct exchange *exchange_create(struct server *s, struct connection *c,
-                                 const struct http_request *request)
+                                 const struct http_request *request, bool is_good)
 {
     struct exchange *x = mem_new(1, sizeof(*x));
     x->server = s;
     x->connection = c;
-    x->request = request;
+    x->request = is_good ? request : NULL;
+    x->write_error = router_error_writer(request->path);
     x->began_ms = clock_ms();
     x->holds = 1; /* the connection's */
-    x->is_head_only = request && str_eq(request->method, STR("HEAD"));
+    x->is_head_only = str_eq(request->method, STR("HEAD"));
     arena_init(&x->arena, ARENA_BYTES + 4 * (size_t)s->limits.body_bytes);
     buffer_init(&x->body, (size_t)s->limits.body_bytes);
     buffer_init(&x->fields, FIELDS_BYTES_MAX);
@@ -84,8 +85,9 @@ struct exchange *exchange_create(struct server *s, struct connection *c,
     return x;
 }
 
-static void drop_body(struct exchange *x)
+void exchange_forget_body(struct exchange *x)
 {
+    json_body_free(x);
     x->server->bodies_bytes -= x->counted_bytes;
     x->counted_bytes = 0;
     buffer_finish(&x->body);
@@ -104,8 +106,7 @@ void exchange_release(struct exchange *x)
         return;
     map_remove(&s->exchange_ids, str_of(x->id));
     s->exchanges_count--;
-    json_body_free(x);
-    drop_body(x);
+    exchange_forget_body(x);
     buffer_finish(&x->fields);
     arena_finish(&x->arena);
     mem_free(x->model);
@@ -169,7 +170,8 @@ static void allow_origin(struct exchange *x, struct str origin)
 {
     exchange_field(x, "Access-Control-Allow-Origin", origin);
     exchange_field(x, "Access-Control-Expose-Headers",
-                   STR("x-request-id, x-weir-queued-ms, retry-after, retry-after-ms"));
+                   STR("x-request-id, x-weir-queued-ms, x-weir-truncated, x-should-retry, "
+                       "retry-after, retry-after-ms"));
     exchange_field(x, "Vary", STR("Origin"));
 }
 
@@ -264,6 +266,8 @@ void exchange_begin(struct exchange *x)
         exchange_fail(x, &err, NULL);
         return;
     }
+    if (!str_eq(x->request->method, STR("POST"))) /* nobody reads it, and a stream may stay long */
+        exchange_forget_body(x);
     x->route->begin(x);
 }
 
@@ -497,7 +501,6 @@ bool exchange_submit(struct exchange *x, struct weir_request *request,
         return false;
     }
     exchange_hold(x);
-    json_body_free(x);
-    drop_body(x);
+    exchange_forget_body(x);
     return true;
 }

@@ -87,8 +87,9 @@ struct exchange {
 };
 
 /* --- for connections --- */
+/* `request` is what is known of it; of one that is not good only the answer takes its form. */
 struct exchange *exchange_create(struct server *s, struct connection *c,
-                                 const struct http_request *request); /* NULL: malformed */
+                                 const struct http_request *request, bool is_good);
 bool exchange_admit(struct exchange *x); /* by Host, Origin, key and path; false: answered */
 /* May answer: bodies together are bounded. */
 void exchange_take_body(struct exchange *x, struct str piece);
@@ -120,6 +121,9 @@ int64_t exchange_deadline(const struct exchange *x, struct json_fields *fields);
  * goes back to the pool when the socket has taken what the route wrote for it. */
 bool exchange_submit(struct exchange *x, struct weir_request *request,
                      const struct exchange_calls *calls);
+
+/* Gives back what body and JSON hold, where a route goes on without them. */
+void exchange_forget_body(struct exchange *x);
 
 /* Who asks: the name of the API key, or the address. Legal while there is a connection. */
 const char *exchange_client(const struct exchange *x);

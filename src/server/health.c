@@ -33,12 +33,6 @@ void health_live_begin(struct exchange *x)
     reply(x, 200, "ok", NULL);
 }
 
-static int64_t number_of(const struct json_value *answer, const char *key)
-{
-    const struct json_value *v = json_read_field(answer, key);
-    return json_read_kind(v) == JSON_IS_INTEGER ? json_read_integer(v) : 0;
-}
-
 enum weir_code health_check(const struct server *s, struct weir_error *err)
 {
     struct str answer;
@@ -48,12 +42,12 @@ enum weir_code health_check(const struct server *s, struct weir_error *err)
     if (order_plain(s->pool, "inspection", &answer, err) != WEIR_OK ||
         (tree = json_read_parse(answer, err)) == NULL)
         return err->code;
-    const int64_t waiting = number_of(tree, "models") - number_of(tree, "inspected");
+    const int64_t waiting = order_number(tree, "models") - order_number(tree, "inspected");
     const struct json_value *first = json_read_field(tree, "first");
     if (waiting > 0)
         weir_fail(err, WEIR_UNAVAILABLE,
                   "%" PRId64 " of %" PRId64 " models are not inspected yet, first '%.80s'", waiting,
-                  number_of(tree, "models"),
+                  order_number(tree, "models"),
                   json_read_kind(first) == JSON_IS_TEXT ? json_read_text(first).data : "");
     json_read_free(tree);
     return waiting > 0 ? WEIR_UNAVAILABLE : WEIR_OK;

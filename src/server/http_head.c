@@ -77,7 +77,7 @@ void http_head_reset(struct http_head *h)
 
 bool http_head_is_begun(const struct http_head *h)
 {
-    return h->raw.len > 0 || h->skipped > 0;
+    return h->raw.len > 0;
 }
 
 const struct http_request *http_head_request(const struct http_head *h)

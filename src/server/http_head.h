@@ -56,7 +56,7 @@ void http_head_destroy(struct http_head *h);
 size_t http_head_feed(struct http_head *h, struct str in, struct http_event *out);
 void http_head_reset(struct http_head *h); /* ready for the next request; gives the memory back */
 
-bool http_head_is_begun(const struct http_head *h); /* a byte of the head has arrived */
+bool http_head_is_begun(const struct http_head *h); /* more than the empty line before it */
 const struct http_request *http_head_request(const struct http_head *h);
 /* Value of the first field of that name (any case), trimmed; data NULL when there is none. */
 struct str http_head_field(const struct http_head *h, struct str name);

@@ -41,18 +41,14 @@ static bool read_ids(struct json_fields *f, const char *name, const char *label,
                          count);
         return false;
     }
-    for (size_t i = 0; i < count; i++) {
-        const struct json_value *v = json_read_item(array, i);
-        int64_t id = json_read_kind(v) == JSON_IS_INTEGER ? json_read_integer(v) : -1;
-        if (id < 0 || id > INT32_MAX) {
-            json_fields_fail(f, name, "'%s' has %s where token id %zu belongs (0 to 2147483647)",
-                             label,
-                             json_read_kind(v) == JSON_IS_INTEGER ? "a number out of range"
-                                                                  : json_read_kind_name(v),
-                             i);
-            return false;
-        }
-        ids[i] = (int32_t)id;
+    const size_t taken = json_read_ids(array, ids);
+    if (taken < count) {
+        const struct json_value *v = json_read_item(array, taken);
+        json_fields_fail(f, name, "'%s' has %s where token id %zu belongs (0 to 2147483647)", label,
+                         json_read_kind(v) == JSON_IS_INTEGER ? "a number out of range"
+                                                              : json_read_kind_name(v),
+                         taken);
+        return false;
     }
     *out = (struct weir_input){
         .size = sizeof(*out), .kind = WEIR_INPUT_IDS, .data = ids, .bytes = count * sizeof(*ids)

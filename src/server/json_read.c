@@ -116,6 +116,22 @@ bool json_read_bool(const struct json_value *v)
     return json_is_true(node(v));
 }
 
+size_t json_read_ids(const struct json_value *v, int32_t *out)
+{
+    CHECK(json_read_kind(v) == JSON_IS_ARRAY);
+    const json_t *array = node(v);
+    const size_t count = json_array_size(array);
+    size_t taken = 0;
+    for (; taken < count; taken++) {
+        const json_t *item = json_array_get(array, taken);
+        const int64_t id = json_is_integer(item) ? json_integer_value(item) : -1;
+        if (id < 0 || id > INT32_MAX)
+            break;
+        out[taken] = (int32_t)id;
+    }
+    return taken;
+}
+
 size_t json_read_count(const struct json_value *v)
 {
     CHECK(json_read_kind(v) == JSON_IS_ARRAY);

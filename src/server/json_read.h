@@ -40,7 +40,10 @@ struct str json_read_text(const struct json_value *v); /* of a JSON_IS_TEXT; may
 int64_t json_read_integer(const struct json_value *v); /* of a JSON_IS_INTEGER */
 double json_read_number(const struct json_value *v);   /* of a JSON_IS_INTEGER or _REAL */
 bool json_read_bool(const struct json_value *v);       /* of a JSON_IS_BOOL */
-size_t json_read_count(const struct json_value *v);    /* of a JSON_IS_ARRAY */
+/* Takes the whole numbers from 0 to INT32_MAX of a JSON_IS_ARRAY, up to the first other value, and
+ * returns how many; a call a value is too slow for millions. */
+size_t json_read_ids(const struct json_value *v, int32_t *out);
+size_t json_read_count(const struct json_value *v); /* of a JSON_IS_ARRAY */
 const struct json_value *json_read_item(const struct json_value *v, size_t index);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "base/buffer.h"
 #include "base/jsonw.h"
+#include "server/json_read.h"
 
 #include "weir/weir.h"
 
@@ -58,4 +59,20 @@ enum weir_code order_by_id(struct weir *pool, const char *op, uint64_t id, struc
     begin(&text, &j, op);
     jsonw_key(&j, "id"), jsonw_u64(&j, id);
     return send(pool, &text, &j, answer, err);
+}
+
+enum weir_code order_able(struct weir *pool, enum weir_capability capability, struct str *answer,
+                          struct weir_error *err)
+{
+    struct buffer text;
+    struct jsonw j;
+    begin(&text, &j, "able");
+    jsonw_key(&j, "capability"), jsonw_text(&j, weir_capability_name(capability));
+    return send(pool, &text, &j, answer, err);
+}
+
+int64_t order_number(const struct json_value *answer, const char *key)
+{
+    const struct json_value *v = json_read_field(answer, key);
+    return json_read_kind(v) == JSON_IS_INTEGER ? json_read_integer(v) : 0;
 }

@@ -92,7 +92,7 @@ static bool has_method(const struct route *r, struct str method)
     return is_head_for_get || str_eq(method, str_of(r->method));
 }
 
-static exchange_write_error *error_writer(struct str path)
+exchange_write_error *router_error_writer(struct str path)
 {
     for (size_t i = 0; i < ARRAY_COUNT(error_writers); i++)
         if (str_eq(path, str_of(error_writers[i].path)))
@@ -188,7 +188,6 @@ bool router_admit(struct exchange *x)
     const struct http_request *r = x->request;
     struct weir_error err;
     struct buffer allow;
-    x->write_error = error_writer(r->path);
     if (admit_options(x))
         return false;
     x->route = router_find(r->method, r->path, &x->arena, &x->rest, &err);

@@ -9,10 +9,9 @@
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/str.h"
+#include "server/exchange.h"
 
 #include <stdbool.h>
-
-struct exchange;
 
 struct route {
     const char *method;
@@ -29,6 +28,9 @@ size_t router_count(void);
 const struct route *router_at(size_t index); /* in one order for ever: those of an array */
 /* "GET, HEAD, OPTIONS": what a path allows; nothing for a path that is none. */
 void router_allow(struct str path, struct buffer *out);
+
+/* How errors are written at this path, whatever is wrong with the request; NULL: as OpenAI's. */
+exchange_write_error *router_error_writer(struct str path);
 
 /* Sets route and rest, or answers: errors, and OPTIONS. False when it answered. */
 bool router_admit(struct exchange *x);

@@ -5,10 +5,11 @@
 #include "server/exchange.h"
 #include "server/http_head.h"
 #include "server/json_read.h"
-#include "server/models.h"
+#include "server/order.h"
 #include "server/percent.h"
 #include "server/server_state.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 /* Inspection takes milliseconds a model. */
@@ -58,31 +59,23 @@ void tei_error_write(const struct exchange *x, struct buffer *out, const struct 
 
 /* --- the model -------------------------------------------------------------------------------- */
 
-static enum weir_code find_only(const struct models *models, const char **out,
-                                struct weir_error *err)
+/* Whether {"models","inspected","able"} leaves but one model that can be meant. Of a single one,
+ * whatever is wrong with it, the pool says it. */
+static enum weir_code judge(const struct json_value *answer, struct weir_error *err)
 {
-    size_t waiting = 0, able = 0;
-    if (models->count == 1) { /* whatever is wrong with it, the pool says it */
-        *out = models_at(models, 0).name;
-        return WEIR_OK;
-    }
-    for (size_t i = 0; i < models->count; i++) {
-        struct model model = models_at(models, i);
-        waiting += !model.is_inspected;
-        if (!models_can(&model, WEIR_TEXT_EMBEDDING))
-            continue;
-        able++;
-        *out = model.name;
-    }
-    if (able == 1 && waiting == 0)
+    const int64_t models = order_number(answer, "models"), able = order_number(answer, "able");
+    const int64_t waiting = models - order_number(answer, "inspected");
+    if (models == 1 || (able == 1 && waiting == 0))
         return WEIR_OK;
     if (able > 1)
-        return weir_fail(err, WEIR_INVALID, "'model' must say which of %zu embedding models", able);
+        return weir_fail(err, WEIR_INVALID,
+                         "'model' must say which of %" PRId64 " embedding models", able);
     if (waiting == 0)
-        return weir_fail(err, WEIR_INVALID, "none of %zu models embeds texts", models->count);
+        return weir_fail(err, WEIR_INVALID, "none of %" PRId64 " models embeds texts", models);
     weir_fail(err, WEIR_UNAVAILABLE,
-              "%zu of %zu models are not inspected yet, and 'model' does not say which is meant",
-              waiting, models->count);
+              "%" PRId64 " of %" PRId64
+              " models are not inspected yet, and 'model' does not say which is meant",
+              waiting, models);
     err->retry_after_ms = INSPECTION_RETRY_MS;
     return WEIR_UNAVAILABLE;
 }
@@ -90,21 +83,22 @@ static enum weir_code find_only(const struct models *models, const char **out,
 enum weir_code tei_model_find(struct exchange *x, const char **out, struct weir_error *err)
 {
     struct str asked;
-    struct models models;
-    const char *only = NULL;
+    struct str answer;
+    struct json_value *tree;
     if (!percent_query(x->request->query, STR("model"), &x->arena, &asked))
         return weir_fail(err, WEIR_INVALID, "the query is not valid percent-encoded UTF-8");
     if (asked.len > 0) {
         *out = asked.data;
         return WEIR_OK;
     }
-    if (models_read(x->server->pool, NULL, &models, err) != WEIR_OK)
+    if (order_able(x->server->pool, WEIR_TEXT_EMBEDDING, &answer, err) != WEIR_OK ||
+        (tree = json_read_parse(answer, err)) == NULL)
         return err->code;
-    const enum weir_code code = find_only(&models, &only, err);
+    const enum weir_code code = judge(tree, err);
     if (code == WEIR_OK) {
-        *out = arena_str(&x->arena, str_of(only)).data;
+        *out = arena_str(&x->arena, json_read_text(json_read_field(tree, "name"))).data;
         CHECK(*out != NULL); /* nothing large is in the arena yet */
     }
-    models_finish(&models);
+    json_read_free(tree);
     return code;
 }

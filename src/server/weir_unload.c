@@ -22,7 +22,7 @@
 struct unload {
     struct link link; /* in server.unloads */
     struct exchange *exchange;
-    const char *model; /* of the body, which lives as long as the exchange */
+    const char *model; /* in the arena of the exchange */
     int64_t *ids;      /* of workers */
     size_t count, waiting;
 };
@@ -185,8 +185,10 @@ static void on_json(struct exchange *x)
         exchange_fail(x, &f.problem, f.param);
         return;
     }
-    u->model = model;
-    if (order_by_name(x->server->pool, "unload", model, &done, &err) == WEIR_OK)
+    u->model = arena_str(&x->arena, str_of(model)).data;
+    CHECK(u->model != NULL); /* the arena has room for more than the body */
+    exchange_forget_body(x); /* the workers may take a minute to leave */
+    if (order_by_name(x->server->pool, "unload", u->model, &done, &err) == WEIR_OK)
         wait_for_workers(x, u);
     else
         exchange_fail(x, &err, NULL);

@@ -4,12 +4,17 @@
 #include "base/capability.h"
 #include "wire/build_id.h"
 
+static bool is_able(const struct model *m, unsigned capability)
+{
+    return m->inspection == INSPECTION_DONE && (m->plan.capabilities & 1u << capability) != 0;
+}
+
 static void write_capabilities(struct jsonw *out, const struct model *m)
 {
     jsonw_key(out, "capabilities");
     jsonw_array(out);
     for (unsigned i = 0; i < WEIR_CAPABILITY_COUNT; i++)
-        if (m->inspection == INSPECTION_DONE && (m->plan.capabilities & 1u << i) != 0)
+        if (is_able(m, i))
             jsonw_text(out, capability_name(i));
     jsonw_end(out);
 }
@@ -236,6 +241,28 @@ void supervisor_inspection(const struct supervisor *s, struct jsonw *out)
     jsonw_key(out, "models"), jsonw_u64(out, models);
     jsonw_key(out, "inspected"), jsonw_u64(out, inspected);
     jsonw_key(out, "first"), jsonw_text(out, first);
+    jsonw_end(out);
+}
+
+void supervisor_able(const struct supervisor *s, unsigned capability, struct jsonw *out)
+{
+    uint64_t models = 0, inspected = 0, able = 0;
+    const char *name = NULL;
+    LIST_EACH(&s->models, at) {
+        const struct model *m = CONTAINER_OF(at, struct model, link);
+        if (m->gone)
+            continue;
+        models++;
+        inspected += m->inspection != INSPECTION_PENDING;
+        if (name == NULL || (able == 0 && is_able(m, capability)))
+            name = m->name;
+        able += is_able(m, capability);
+    }
+    jsonw_object(out);
+    jsonw_key(out, "models"), jsonw_u64(out, models);
+    jsonw_key(out, "inspected"), jsonw_u64(out, inspected);
+    jsonw_key(out, "able"), jsonw_u64(out, able);
+    jsonw_key(out, "name"), jsonw_text(out, name);
     jsonw_end(out);
 }
 

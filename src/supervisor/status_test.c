@@ -30,6 +30,16 @@ static void inspection(struct supervisor *s, struct jsonw *out)
     supervisor_inspection(s, out);
 }
 
+static void able_to_embed(struct supervisor *s, struct jsonw *out)
+{
+    supervisor_able(s, WEIR_TEXT_EMBEDDING, out);
+}
+
+static void able_to_draw(struct supervisor *s, struct jsonw *out)
+{
+    supervisor_able(s, WEIR_TEXT_TO_IMAGE, out);
+}
+
 static void model_that_is_none(struct supervisor *s, struct jsonw *out)
 {
     supervisor_models(s, "nobody", out);
@@ -172,9 +182,12 @@ static void a_model_is_listed_with_what_was_found(void **state)
                 "'problem':''bad' could not be inspected: exit status 0','inspected':true,"
                 "'truncate':false,'architecture':'','tokens_max':0,'dim':0," UNPACKED "}]}");
     assert_text(t, inspection, "{'models':2,'inspected':2,'first':null}");
+    assert_text(t, able_to_embed, "{'models':2,'inspected':2,'able':1,'name':'org/m@r1'}");
+    assert_text(t, able_to_draw, "{'models':2,'inspected':2,'able':0,'name':'org/m@r1'}");
     test_submit(t, "m", "r", 0); /* it serves its last request, but is not to be had any more */
     assert_int_equal(supervisor_unregister(t->supervisor, "m", NULL), WEIR_OK);
     test_run_until(t, 5 * SECOND);
+    assert_text(t, able_to_embed, "{'models':1,'inspected':1,'able':0,'name':'bad'}");
     assert_text(t, all_models,
                 "{'models':[{'name':'bad','aliases':[],'capabilities':[],"
                 "'problem':''bad' could not be inspected: exit status 0','inspected':true,"

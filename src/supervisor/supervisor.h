@@ -76,6 +76,9 @@ void supervisor_models(struct supervisor *s, const char *name, struct jsonw *out
 const char *supervisor_priority_name(unsigned priority); /* "normal"; "unknown" out of range */
 /* {"models":N,"inspected":N,"first":the name of one that is not, or null}. */
 void supervisor_inspection(const struct supervisor *s, struct jsonw *out);
+/* {"models":N,"inspected":N,"able":how many have the capability,"name":one that has it, else the
+ * first there is, or null}. */
+void supervisor_able(const struct supervisor *s, unsigned capability, struct jsonw *out);
 /* The memory that there is, the budget and where it came from, and the build. */
 void supervisor_machine(struct supervisor *s, struct jsonw *out);
 /* What a load of the model would do now, and why: changes nothing. */

@@ -192,7 +192,7 @@ CASES = {
     "garbage-behind": ([GOOD + b"\x00\x01garbage"], (200, 400), True),
     "garbage-behind-later": ([GOOD, 0.05, b"GARBAGE\r\n\r\n"], (200, 400), True),
     "request-behind-the-last": ([GET + HOST + b"Connection: close\r\n\r\n" + GOOD], 200, True),
-    "ahead-beyond-64-kib": ([raw_post({"model": "m", "input": "!sleep 300ms"}), GOOD * 2000], 200, True),
+    "ahead-beyond-64-kib": ([raw_post({"model": "m", "input": "!sleep 300ms"}) + GOOD * 2000], 200, True),
     "upgrade-websocket": ([field(b"Connection: Upgrade\r\nUpgrade: websocket")], 200, False),
     "upgrade-h2c": ([field(b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAA")],
                     200, False),
@@ -204,6 +204,7 @@ CASES = {
     "slow-body": ([GOOD[:-1]], 408, True),
     "slow-body-that-trickles": ([post(b"Content-Length: 28", body=b"")] + [b" ", 0.06] * 12, 408, True),
     "slow-chunks": ([CHUNKED + b"1\r\n{\r\n"], 408, True),
+    "slow-behind-an-empty-line": ([GOOD + b"\r\n", 0.6], 200, False),  # some end their bodies so
     "slow-expect": ([post(b"Expect: 100-continue", b"Content-Length: 28", body=b"")], 408, True),
     # --- those who leave ---
     "half-close-at-once": ([HALF_CLOSE], CLOSED, True),

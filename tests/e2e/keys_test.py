@@ -86,6 +86,7 @@ def test_what_needs_no_key(locked):
     answer = locked.get("/v1/models", headers={"Origin": "http://localhost:3000"})
     assert answer.status == 401
     assert answer.headers["access-control-allow-origin"] == "http://localhost:3000"
+    assert "x-should-retry" in answer.headers["access-control-expose-headers"]
 
 
 def test_refused_before_the_body(locked):
@@ -95,14 +96,16 @@ def test_refused_before_the_body(locked):
 
 def test_the_name_is_the_client_of_the_pool(locked):
     keys = ("sk-one", "sk-one-later", "sk:two", "sk-nameless")
-    asked = [locked.later(locked.embed, f"!sleep {500 + i}ms", headers=bearer(key))
+    asked = [locked.later(locked.embed, f"!sleep {20 + i}s", headers={**bearer(key), "x-request-id": f"r{i}"})
              for i, key in enumerate(keys)]
 
     def clients():
         listed = locked.get("/weir/v1/requests", headers=bearer("sk-one")).json["requests"]
         return sorted(request["client"] for request in listed)
     wait_until(lambda: clients() == ["127.0.0.1", "alice", "alice", "bob"], 10, "all four")
-    assert [answer.result().status for answer in asked] == [200] * 4
+    for i in range(len(keys)):
+        assert locked.request("DELETE", f"/weir/v1/requests/r{i}", headers=bearer("sk-one")).status == 200
+    assert [answer.result().status for answer in asked] == [499] * 4
 
 
 def test_sighup_reads_the_keys_again(locked, key_file):

@@ -66,6 +66,32 @@ def test_bodies_of_clients_that_left_are_forgotten(serve):
     assert wait_until(lambda: server.embed(" " * (900 * 1024) + "x").status == 200, 10, "room again")
 
 
+def test_a_body_that_nobody_reads_is_not_kept(serve):
+    """A stream of events may last for days; the body that came with its request takes no room of others."""
+    server = serve({"m": FAKE}, "--limit", "body_bytes=1MiB", "--limit", "bodies_bytes=1MiB")
+    size = 900 * 1024
+    reader = server.raw(b"GET /weir/v1/events HTTP/1.1\r\nHost: localhost\r\n"
+                        b"Content-Length: %d\r\n\r\n" % size + b" " * size)
+    reader.settimeout(10 * SLOW)
+    assert reader.recv(15) == b"HTTP/1.1 200 OK"
+    assert server.embed(" " * size + "x").status == 200
+    reader.close()
+
+
+def test_a_body_that_was_read_is_not_kept(serve):
+    """An unload waits for what runs."""
+    server = serve({"m": FAKE, "n": FAKE}, "--max-workers", "1", "--limit", "body_bytes=1MiB", "--limit",
+                   "bodies_bytes=1MiB")
+    server.later(server.embed, "!sleep 60s", headers={"x-request-id": "running"})
+    server.wait_jobs(1)
+    padding = " " * (900 * 1024)
+    unloading = server.later(server.post, "/weir/v1/unload", {"model": "m", "padding": padding})
+    wait_until(lambda: server.model()["workers"][0]["state"] == "Evicting", 10, "it leaves")
+    assert server.embed(padding + "x", model="n").status == 200
+    assert server.request("DELETE", "/weir/v1/requests/running").status == 200
+    assert unloading.result().json == {"model": "m", "unloaded": True, "workers": 1}
+
+
 def test_a_client_that_leaves_behind_much_is_noticed(serve):
     """What it sent ahead must not hide its end: its request is cancelled."""
     server = serve({"m": FAKE}, "--max-workers", "1")
@@ -90,6 +116,16 @@ def test_who_sends_without_end_is_dropped(serve):
     connection.close()
     assert sent < 64 * MiB
     wait_until(lambda: server.get("/weir/v1/requests").json["count"] == 0, 5, "it was cancelled")
+
+
+def test_what_answers_head_has_no_body(serve):
+    """Also where it is refused before its head was read to the end."""
+    server = serve({"m": FAKE})
+    for field, status in ((b"Content-Length: 99999999", 413), (b"Expect: more", 417), (b"no colon", 400)):
+        connection = server.raw(b"HEAD /v1/models HTTP/1.1\r\nHost: localhost\r\n" + field + b"\r\n\r\n")
+        answer = read_all(connection)
+        connection.close()
+        assert b" %d " % status in answer and answer.endswith(b"\r\nConnection: close\r\n\r\n"), answer
 
 
 def test_connections_beyond_the_limit_are_told_so(serve):

@@ -154,6 +154,25 @@ def test_exceptions_of_what_is_not_tried_again(serve, openai, connect):
     assert len(client.embeddings.create(model="m", input="still here").data) == 1
 
 
+def test_a_wrong_key(serve, openai, connect, tmp_path):
+    keys = tmp_path / "keys"
+    keys.write_text("alice:sk-right\n")
+    keys.chmod(0o600)
+    server = serve({"m": FAKE}, "--api-key-file", keys, wait_ready=False)
+    wait_until(lambda: server.get("/health/ready").status == 200, 10, "ready")
+    assert len(connect(server, api_key="sk-right").embeddings.create(model="m", input="x").data) == 1
+    log = []
+    client = connect(server, api_key="sk-wrong", max_retries=3, http_client=watch(openai, log))
+    for ask in (client.models.list, lambda: client.embeddings.create(model="m", input="x")):
+        with pytest.raises(openai.AuthenticationError) as caught:
+            ask()
+        error = caught.value
+        assert (error.status_code, error.code, error.type) == (401, "invalid_api_key",
+                                                               "authentication_error")
+        assert error.request_id and "sk-wrong" not in error.message
+    assert [row["status"] for row in log] == [401, 401]
+
+
 def watch(openai, log):
     """A transport that notes when each request went out and what each answer said."""
     def sent(request):

@@ -189,6 +189,30 @@ def test_other_methods_and_types(serve):
     error_of(answer, 415, "Validation")
 
 
+def test_refused_before_there_is_a_route(serve, tmp_path):
+    """Whoever is refused at the door is told so in the words of the path that it knocked at."""
+    keys = tmp_path / "keys"
+    keys.write_text("sk-right\n")
+    keys.chmod(0o600)
+    server = serve({"m": FAKE}, "--api-key-file", keys, "--limit", "body_bytes=256KiB", wait_ready=False)
+    right = {"Authorization": "Bearer sk-right"}
+    wait_until(lambda: server.get("/health").status == 200, 10, "ready")
+    for answer in (embed(server, "x"), server.get("/info"), embed(server, "x", headers={"x-api-key": "sk"})):
+        assert "key" in error_of(answer, 401, "Validation")
+        assert answer.headers["www-authenticate"].startswith("Bearer")
+    for headers in ({"Origin": "http://evil.example"}, {"Host": "evil.example"}):
+        assert "evil.example" in error_of(embed(server, "x", headers={**right, **headers}), 403, "Validation")
+        error_of(server.get("/health", headers=headers), 403, "Validation")
+    too_large = b"POST /embed HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999999\r\n"
+    for head, status in ((too_large + b"\r\n", 413), (too_large.replace(b"Length", b"Other") + b"X\r\n\r\n", 400),
+                         (b"GET /health HTTP/1.1\r\nHost: localhost\r\nExpect: more\r\n\r\n", 417)):
+        connection = server.raw(head)
+        ((found, _, body),) = read_answers(connection, 1)
+        connection.close()
+        assert found == status and b'"error_type":"Validation"' in body, body
+    assert embed(server, "x", headers=right).status == 200
+
+
 # --- which model ---------------------------------------------------------------------------------
 
 def test_the_only_embedding_model(serve):

@@ -77,6 +77,7 @@ def test_every_field_is_known_to_the_server(serve, reference):
     server = serve({"m": FAKE, "t": "fake:text_to_text", "d": "fake:text_to_image"})
     whole = {
         "/v1/embeddings": {"model": "m", "input": "x"},
+        "/embed": {"model": "m", "inputs": "x"},
         "/weir/v1/tokenize": {"model": "m", "input": "x"},
         "/weir/v1/detokenize": {"model": "m", "tokens": [1]},
         "/v1/chat/completions": {"model": "t", "messages": [{"role": "user", "content": "x"}]},
@@ -88,7 +89,11 @@ def test_every_field_is_known_to_the_server(serve, reference):
         for route in whole if path == "all" else [path]:
             wrong = 7 if value == "object" else {}
             answer = server.post(route, {**whole[route], name: wrong})
-            assert answer.status == 400 and answer.error["param"] == name, (route, name, answer)
+            assert answer.status == 400, (route, name, answer)
+            if route == "/embed":  # whose errors have no member for it
+                assert f"'{name}'" in answer.json["error"], (name, answer)
+            else:
+                assert answer.error["param"] == name, (route, name, answer)
 
 
 # --- completion for bash -------------------------------------------------------------------------

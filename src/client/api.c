@@ -44,6 +44,8 @@ static enum weir_code fail_from_reply(const struct api *a, const struct response
         weir_fail(err, code, "%s", message);
     else
         weir_fail(err, code, "%s answered with status %d", a->host, reply->status);
+    if (code == WEIR_UNAUTHORIZED)
+        weir_wrap(err, a->api_key != NULL ? "$WEIR_API_KEY" : "$WEIR_API_KEY is not set");
     if (str_to_u64(response_header(reply, "retry-after"), &after_s) && after_s < 86400 &&
         err != NULL)
         err->retry_after_ms = (int64_t)after_s * 1000;

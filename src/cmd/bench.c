@@ -345,7 +345,8 @@ const struct verb verb_bench = {
         "tokens, given as token ids, --batch of them in a request. Prints the median, least and\n"
         "most of its texts and tokens a second. The limits are measured before and after it; the\n"
         "share of them counts the matrix products with the model's weights. MODEL is a path when\n"
-        "it begins with /, ./, ../, ~ or fake:, else a name in $WEIR_MODELS.",
+        "it begins with /, ./, ../, ~ or fake:, else a name in $WEIR_MODELS (default\n"
+        "~/.local/share/weir/models) or in the Hugging Face cache.",
     .options = bench_options_table,
     .options_count = ARRAY_COUNT(bench_options_table),
     .run = bench_run,

@@ -47,8 +47,10 @@ void doctor_models(struct doctor *d)
     }
     for (size_t i = 0; i < FOUND_PLACES; i++) {
         if (found->passed_over[i] > 0)
-            doctor_say(d, DOCTOR_NOTE, "%zu in '%s' have names that no model may have",
-                       found->passed_over[i], found->places[i]);
+            doctor_say(d, DOCTOR_NOTE,
+                       "%zu in '%s' are passed over: no model may have their names, or there are "
+                       "more than %d",
+                       found->passed_over[i], found->places[i], FOUND_MODELS_MOST);
     }
     if (found->hub_problem.code != WEIR_OK)
         doctor_say(d, DOCTOR_NOTE, "%s", found->hub_problem.text);

@@ -144,7 +144,7 @@ const struct verb verb_embed = {
         "it begins with /, ./, ../, ~ or fake:, else a name. A name goes to the server at\n"
         "$WEIR_HOST (default http://127.0.0.1:9347, with $WEIR_API_KEY as its key) when one\n"
         "answers there and knows it; otherwise the model of that name in $WEIR_MODELS (default\n"
-        "~/.local/share/weir/models) runs inside this command.\n"
+        "~/.local/share/weir/models), or in the Hugging Face cache, runs inside this command.\n"
         "\n"
         "Answers are printed as they come, in the order of the texts; stdin is not read to its\n"
         "end first. With -o FILE they go to a file beside it, which becomes FILE when all are\n"

@@ -74,8 +74,6 @@ static enum weir_code write_text(struct embed_output *o, const struct embeddings
 enum weir_code embed_output_rows(struct embed_output *o, const struct embeddings *rows,
                                  size_t first, struct weir_error *err)
 {
-    /* Again: a batch that ran in this command took the signals. */
-    interrupt_arm(o->has_file ? &o->npy.file : NULL);
     interrupt_hold();
     const enum weir_code code = o->format == EMBED_NPY
                                     ? npy_rows(&o->npy, rows->vectors, rows->rows, rows->dim, err)
@@ -93,18 +91,23 @@ enum weir_code embed_output_rows(struct embed_output *o, const struct embeddings
 
 enum weir_code embed_output_end(struct embed_output *o, struct weir_error *err)
 {
+    interrupt_hold(); /* the disk may take its time, and the file beside must not stay */
+    const enum weir_code code = o->has_file ? output_file_end(&o->npy.file, err) : WEIR_OK;
+    interrupt_release();
     interrupt_disarm();
-    return o->has_file ? output_file_end(&o->npy.file, err) : WEIR_OK;
+    return code;
 }
 
 void embed_output_keep(struct embed_output *o)
 {
     struct weir_error err;
-    interrupt_disarm();
+    interrupt_hold();
     if (o->rows == 0 || o->npy.file.path == NULL)
         output_file_discard(&o->npy.file);
     else if (output_file_keep(&o->npy.file, &err) == WEIR_OK)
         fputs(o->kept, stderr);
     else
         fprintf(stderr, "weir embed: nothing is kept: %s\n", err.text);
+    interrupt_release();
+    interrupt_disarm();
 }

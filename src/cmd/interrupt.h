@@ -11,8 +11,8 @@
 
 struct output_file;
 
-/* From now on, and again after anybody else took the signals. The file (NULL: there is none) is
- * borrowed until interrupt_disarm, which gives the signals their ordinary effect. */
+/* From now on. The file (NULL: there is none) is borrowed until interrupt_disarm, which gives the
+ * signals their ordinary effect. */
 void interrupt_arm(const struct output_file *file);
 void interrupt_disarm(void);
 

@@ -30,13 +30,17 @@ static const struct option ls_options_table[] = {
 
 static const char *const head[] = { "MODEL", "CAPABILITIES", "STATE", "SIZE", "ALIASES", "PATH" };
 
+static const char *text_at(const json_t *texts, size_t i)
+{
+    const char *const text = json_string_value(json_array_get(texts, i));
+    return text != NULL ? text : "?";
+}
+
 /* Appends the texts of an array, or "-". */
 static void join(const json_t *texts, struct buffer *out)
 {
-    for (size_t i = 0; i < json_array_size(texts); i++) {
-        const char *const text = json_string_value(json_array_get(texts, i));
-        buffer_printf(out, "%s%s", i > 0 ? "," : "", text != NULL ? text : "?");
-    }
+    for (size_t i = 0; i < json_array_size(texts); i++)
+        buffer_printf(out, "%s%s", i > 0 ? "," : "", text_at(texts, i));
     if (json_array_size(texts) == 0)
         buffer_text(out, "-");
     buffer_u8(out, '\0');
@@ -131,7 +135,7 @@ static void print_names(const json_t *models, struct buffer *out)
         const json_t *const aliases = json_object_get(model, "aliases");
         buffer_printf(out, "%s\n", ask_text(model, "name", ""));
         for (size_t k = 0; k < json_array_size(aliases); k++)
-            buffer_printf(out, "%s\n", json_string_value(json_array_get(aliases, k)));
+            buffer_printf(out, "%s\n", text_at(aliases, k));
     }
 }
 

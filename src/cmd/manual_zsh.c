@@ -23,12 +23,13 @@ static void write_escaped(struct buffer *out, const char *text)
 static void write_action(struct buffer *out, const struct option *row)
 {
     const char *const words = row->choices != NULL ? row->choices : row->words;
+    const bool goes_on = row->choices == NULL; /* "a=": no blank behind it */
     const char *const argument = row->argument != NULL ? row->argument : "";
     if (words != NULL) {
-        buffer_u8(out, '(');
+        buffer_text(out, goes_on ? "{compadd -S \"\" " : "(");
         for (const char *at = words; *at != '\0'; at++)
             buffer_u8(out, (uint8_t)(*at == '|' ? ' ' : *at));
-        buffer_u8(out, ')');
+        buffer_u8(out, goes_on ? '}' : ')');
     } else if (strcmp(argument, "FILE") == 0) {
         buffer_text(out, "_files");
     } else if (strcmp(argument, "DIR") == 0) {
@@ -91,7 +92,8 @@ void manual_zsh(struct buffer *out)
                      "    local -a models=(${(f)\"$(weir ls --names 2>/dev/null)\"})\n"
                      "    compadd -a models\n    _files\n}\n\n"
                      "_weir() {\n"
-                     "    local line state\n"
+                     "    local curcontext=$curcontext line state\n"
+                     "    local -A opt_args\n"
                      "    _arguments -C '1:verb:_weir_verbs' '*::argument:->rest'\n"
                      "    [[ $state == rest ]] || return\n"
                      "    case $line[1] in\n");

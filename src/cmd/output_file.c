@@ -29,6 +29,7 @@ static char *name_beside(const char *path, long number)
 
 static void forget(struct output_file *f)
 {
+    f->fd = -1; /* first: a second signal looks at it while the first is held */
     mem_free(f->path);
     mem_free(f->temporary);
     mem_free(f->part);

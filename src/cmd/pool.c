@@ -8,10 +8,14 @@
 #include "cmd/folders.h"
 #include "cmd/stderr_log.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <signal.h>
 #include <string.h>
 #include <uv.h>
+
+/* What ends a request early. */
+static const int caught[] = { SIGINT, SIGTERM };
 
 struct pool {
     struct weir *weir;
@@ -21,10 +25,11 @@ struct pool {
     struct stderr_log sink;
     uv_loop_t loop;
     uv_poll_t poll;
-    uv_signal_t interrupt, terminate;
-    bool changed; /* an event came: worth asking again */
-    bool ended;   /* the request that runs has ended */
-    int signal;
+    uv_async_t wake;                              /* by a signal */
+    struct sigaction before[ARRAY_COUNT(caught)]; /* who had the signals, and gets them back */
+    volatile sig_atomic_t signal;
+    bool changed;            /* an event came: worth asking again */
+    bool ended;              /* the request that runs has ended */
     struct weir_error error; /* how it ended */
     void (*on_output)(void *context, const struct weir_output *output);
     void *context;
@@ -41,10 +46,20 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     }
 }
 
-static void on_signal(uv_signal_t *handle, int number)
+/* The one that waits: signals know no context. */
+static struct pool *volatile waiting;
+
+static void on_signal(int number)
 {
-    struct pool *const p = handle->data;
-    p->signal = number;
+    const int before = errno;
+    waiting->signal = number;
+    uv_async_send(&waiting->wake);
+    errno = before;
+}
+
+static void on_wake(uv_async_t *wake)
+{
+    (void)wake; /* whoever waits looks at the signal after each turn of the loop */
 }
 
 static void on_event(void *context, const char *json, size_t bytes)
@@ -69,21 +84,29 @@ static void on_end(void *context, uint64_t id, const struct weir_end *end)
     p->error = end->error;
 }
 
+/* Not by libuv's handles: to stop one loses a signal that came just then, and leaves a moment in
+ * which the next one has its default effect. Here it is either this pool's or the caller's. */
 static void catch_signals(struct pool *p)
 {
-    uv_signal_start(&p->interrupt, on_signal, SIGINT);
-    uv_signal_start(&p->terminate, on_signal, SIGTERM);
+    struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
+    sigemptyset(&action.sa_mask);
+    for (size_t i = 0; i < ARRAY_COUNT(caught); i++)
+        sigaddset(&action.sa_mask, caught[i]);
+    waiting = p;
+    for (size_t i = 0; i < ARRAY_COUNT(caught); i++)
+        sigaction(caught[i], &action, &p->before[i]);
 }
 
 static void release_signals(struct pool *p)
 {
-    uv_signal_stop(&p->interrupt);
-    uv_signal_stop(&p->terminate);
+    for (size_t i = 0; i < ARRAY_COUNT(caught); i++)
+        sigaction(caught[i], &p->before[i], NULL);
+    waiting = NULL;
 }
 
 static enum weir_code interrupted(const struct pool *p, struct weir_error *err)
 {
-    weir_fail(err, WEIR_CANCELLED, "interrupted by signal %d", p->signal);
+    weir_fail(err, WEIR_CANCELLED, "interrupted by signal %d", (int)p->signal);
     if (err != NULL)
         err->value = p->signal;
     return WEIR_CANCELLED;
@@ -181,10 +204,9 @@ static enum weir_code register_model(struct pool *p, const char *path, struct we
 static void start_loop(struct pool *p)
 {
     CHECK(uv_loop_init(&p->loop) == 0);
-    p->poll.data = p->interrupt.data = p->terminate.data = p;
+    p->poll.data = p;
     CHECK(uv_poll_init(&p->loop, &p->poll, weir_fd(p->weir)) == 0);
-    CHECK(uv_signal_init(&p->loop, &p->interrupt) == 0);
-    CHECK(uv_signal_init(&p->loop, &p->terminate) == 0);
+    CHECK(uv_async_init(&p->loop, &p->wake, on_wake) == 0);
     CHECK(uv_poll_start(&p->poll, UV_READABLE, on_readable) == 0);
 }
 
@@ -240,8 +262,7 @@ void pool_close(struct pool *p)
     if (p == NULL)
         return;
     uv_close((uv_handle_t *)&p->poll, NULL);
-    uv_close((uv_handle_t *)&p->interrupt, NULL);
-    uv_close((uv_handle_t *)&p->terminate, NULL);
+    uv_close((uv_handle_t *)&p->wake, NULL);
     uv_run(&p->loop, UV_RUN_DEFAULT);
     weir_close(p->weir);
     CHECK(uv_loop_close(&p->loop) == 0);

@@ -1,7 +1,7 @@
 /* pool.h — the pool inside a one-shot verb: one request at a time, of one model, by one worker.
  *
  * Owns a libuv loop that polls weir_fd, and catches SIGINT and SIGTERM while it waits, so that the
- * workers are gone before the verb is. Between calls signals have their ordinary effect. */
+ * workers are gone before the verb is. Between calls the signals are whose they were before. */
 #ifndef CMD_POOL_H
 #define CMD_POOL_H
 

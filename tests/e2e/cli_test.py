@@ -530,14 +530,15 @@ class Screen:
         self.process = subprocess.Popen([program("weir"), "top"], env=environment, stdin=slave,
                                         stdout=slave, stderr=slave, start_new_session=True)
         self.text = ""
-        threading.Thread(target=self._read, daemon=True).start()
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
 
     def _read(self):
         try:
             while True:
                 self.text += os.read(self.master, 65536).decode("ascii", "replace")
         except OSError:
-            pass  # the terminal was closed
+            pass  # nobody has the other end, and all that was written to it was read
 
     def wait(self, word, seconds=10):
         wait_until(lambda: word in self.text, seconds, f"'{word}' on the screen")
@@ -549,9 +550,10 @@ class Screen:
         """The exit status; the terminal must be as it was."""
         status = self.process.wait(10 * SLOW)
         assert termios.tcgetattr(self.slave) == self.before
-        assert "\x1b[?1049l" in self.text  # it gave back the screen that was there before
         os.close(self.slave)
+        self.reader.join(10 * SLOW)
         os.close(self.master)
+        assert "\x1b[?1049l" in self.text  # it gave back the screen that was there before
         return status
 
 
@@ -603,6 +605,20 @@ def test_a_full_disk_is_a_failure(serve, tmp_path, arguments):
                               env=clean_environment(tmp_path, WEIR_HOST=server.url))
     assert done.returncode == 1
     assert "stdout cannot be written" in done.stderr and "No space left" in done.stderr
+
+
+def test_closed_standard_descriptors_are_nobodys(weir, tmp_path):
+    """What is printed there goes nowhere, and not into a descriptor that the pool was given instead."""
+    def closed(which, *arguments):
+        return subprocess.run(["sh", "-c", f'exec "$@" {which}', "sh", program("weir"), *arguments],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20 * SLOW,
+                              env=clean_environment(tmp_path, WEIR_HOST=NOBODY))
+    done = closed(">&-", "embed", FAKE, "x")
+    assert done.returncode == 1 and "stdout cannot be written: Bad file descriptor" in done.stderr, done
+    done = closed("<&-", "embed", FAKE, "-")
+    assert done.returncode == 1 and "Bad file descriptor" in done.stderr and done.stdout == "", done
+    done = closed("<&- 2>&-", "embed", FAKE, "x")
+    assert done.returncode == 0 and len(lines(done)) == 1, done
 
 
 def test_log_as_json(serve):

@@ -172,5 +172,9 @@ def test_the_commands_send_their_key(serve, key_file, weir):
     wait_until(lambda: server.get("/health/ready").status == 200, 10, "ready")
     done = weir("embed", "m", "x", WEIR_HOST=server.url, WEIR_API_KEY="sk-one")
     assert done.returncode == 0 and '"embedding"' in done.stdout, done
+    assert weir("ls", "--names", WEIR_HOST=server.url, WEIR_API_KEY="sk-one").stdout == "m\n"
+    for more, named in (({}, "$WEIR_API_KEY is not set: "), ({"WEIR_API_KEY": "sk-two"}, "$WEIR_API_KEY: ")):
+        done = weir("ls", "--names", WEIR_HOST=server.url, **more)
+        assert done.returncode == 1 and done.stdout == "" and done.stderr.startswith(f"weir ls: {named}"), done
     done = weir("embed", "m", "x", WEIR_HOST=server.url)
     assert done.returncode != 0 and "API key" in done.stderr, done

@@ -89,7 +89,11 @@ def test_every_field_is_known_to_the_server(serve, reference):
         for route in whole if path == "all" else [path]:
             wrong = 7 if value == "object" else {}
             answer = server.post(route, {**whole[route], name: wrong})
-            assert answer.status == 400 and answer.error["param"] == name, (route, name, answer)
+            assert answer.status == 400, (route, name, answer)
+            if route == "/embed":  # whose errors have no member for it
+                assert f"'{name}'" in answer.json["error"], (name, answer)
+            else:
+                assert answer.error["param"] == name, (route, name, answer)
 
 
 # --- completion for bash -------------------------------------------------------------------------

@@ -194,6 +194,29 @@ def test_libraries_export_the_header(prefix):
     assert "libweir.so.0" in run("readelf", "-d", shared).stdout
 
 
+def test_what_the_program_says_of_itself_is_installed(prefix):
+    """The manual page and completions, as the build made them, where man and the shells look."""
+    for form, file in (("man", "man/man1/weir.1"), ("bash", "bash-completion/completions/weir"),
+                       ("zsh", "zsh/site-functions/_weir")):
+        said = run(prefix.weir, "help", "--format", form, env={}).stdout
+        assert (prefix.folder / "share" / file).read_text(encoding="utf-8") == said and len(said) > 1000, file
+
+
+def test_documents_and_the_unit_are_installed(prefix):
+    doc = prefix.folder / "share/doc/weir"
+    for file in ("README.md", "LICENSE", "weir.conf"):
+        assert (doc / file).is_file(), file
+    assert {p.name for p in (doc / "docs").iterdir()} == {p.name for p in (ROOT / "docs").iterdir()}
+    unit = (prefix.folder / "lib/systemd/system/weir.service").read_text()
+    for named in re.findall(r"^Documentation=.*file:/usr/share/doc/weir/(\S+)", unit, re.M):
+        assert (doc / named).is_file(), named
+    # What stands in the example as a comment may be said as it is.
+    lines = [line[2:] if re.match(r"# (\w+ = |\[)", line) else line for line in (doc / "weir.conf").read_text().split("\n")]
+    example = prefix.folder / "example.conf"
+    example.write_text("\n".join(line for line in lines if not line.startswith("models =")))
+    run(prefix.weir, "serve", "--config", example, "--print-config", env={})
+
+
 def test_the_tree_may_be_moved(prefix, tmp_path):
     """The program finds its workers from any folder, through a link too, and knows its version."""
     moved = tmp_path / "elsewhere"

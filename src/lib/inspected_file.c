@@ -207,15 +207,21 @@ void inspected_file_note(struct inspected_file *f, const struct inspected *what)
     f->changed = true;
 }
 
+/* Where it cannot be written an idle server is not woken for that every few seconds. */
+static int64_t due_ms(const struct inspected_file *f)
+{
+    return f->written_ms + (f->warned ? INSPECTED_AGAIN_MS : INSPECTED_EVERY_MS);
+}
+
 int64_t inspected_file_step(struct inspected_file *f, int64_t now_ms)
 {
     if (!f->changed)
         return INT64_MAX;
-    if (now_ms - f->written_ms >= INSPECTED_EVERY_MS) {
+    if (now_ms >= due_ms(f)) {
         write_file(f);
         f->written_ms = now_ms;
     }
-    return f->changed ? f->written_ms + INSPECTED_EVERY_MS : INT64_MAX;
+    return f->changed ? due_ms(f) : INT64_MAX;
 }
 
 void inspected_file_close(struct inspected_file *f)

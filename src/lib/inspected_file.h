@@ -7,7 +7,8 @@
  * the cache folder; what was used longest ago is dropped first, by an order that is written down
  * with the next new row. The file is written whole, beside itself and renamed, at most every
  * INSPECTED_EVERY_MS and at the end. It only ever saves work: a file that is damaged or of another
- * build is left out, one that cannot be written is warned of, and nothing else comes of it. */
+ * build is left out, one that cannot be written is warned of and tried again after
+ * INSPECTED_AGAIN_MS, and nothing else comes of it. */
 #ifndef LIB_INSPECTED_FILE_H
 #define LIB_INSPECTED_FILE_H
 
@@ -26,6 +27,7 @@
 #define INSPECTED_BYTES_MAX ((size_t)4 * 1024 * 1024)
 #define INSPECTED_PATH_MAX  4096
 #define INSPECTED_EVERY_MS  5000
+#define INSPECTED_AGAIN_MS  600000
 
 struct inspected_file {
     char *folder; /* NULL: nothing is kept */
@@ -35,7 +37,7 @@ struct inspected_file {
     struct link order;  /* of the same rows, the longest unused first */
     size_t bytes;       /* of the file that they make, all but its head */
     bool changed;       /* since it was written */
-    bool warned;        /* that it cannot be written */
+    bool warned;        /* that it cannot be written: the last time it could not */
     int64_t written_ms; /* or tried, or opened */
 };
 

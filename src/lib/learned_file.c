@@ -189,15 +189,21 @@ static void write_file(struct learned_file *f)
     mem_free(path);
 }
 
+/* Where it cannot be written an idle server is not woken for that every few seconds. */
+static int64_t due_ms(const struct learned_file *f)
+{
+    return f->written_ms + (f->warned ? LEARNED_AGAIN_MS : LEARNED_EVERY_MS);
+}
+
 int64_t learned_file_step(struct learned_file *f, int64_t now_ms)
 {
     if (!f->changed)
         return INT64_MAX;
-    if (now_ms - f->written_ms >= LEARNED_EVERY_MS) {
+    if (now_ms >= due_ms(f)) {
         write_file(f);
         f->written_ms = now_ms;
     }
-    return f->changed ? f->written_ms + LEARNED_EVERY_MS : INT64_MAX;
+    return f->changed ? due_ms(f) : INT64_MAX;
 }
 
 void learned_file_close(struct learned_file *f)

@@ -3,8 +3,8 @@
  * At most LEARNED_ROWS_MAX rows in memory and in `learned.json` of the cache folder, the oldest
  * dropped first. The file is written whole, beside itself and renamed, at most every
  * LEARNED_EVERY_MS and at the end. It only ever saves work: a file that cannot be read or is of
- * another build is left out, one that cannot be written is warned of, and nothing else comes of
- * it. */
+ * another build is left out, one that cannot be written is warned of and tried again after
+ * LEARNED_AGAIN_MS, and nothing else comes of it. */
 #ifndef LIB_LEARNED_FILE_H
 #define LIB_LEARNED_FILE_H
 
@@ -17,6 +17,7 @@
 
 #define LEARNED_ROWS_MAX 1024
 #define LEARNED_EVERY_MS 5000
+#define LEARNED_AGAIN_MS 600000
 
 struct learned_file {
     char *folder; /* NULL: nothing is kept */
@@ -24,7 +25,7 @@ struct learned_file {
     struct learned *rows; /* LEARNED_ROWS_MAX of them, the oldest first */
     size_t count;
     bool changed;       /* since it was written */
-    bool warned;        /* that it cannot be written */
+    bool warned;        /* that it cannot be written: the last time it could not */
     int64_t written_ms; /* or tried, or opened */
 };
 

@@ -208,8 +208,11 @@ static void a_folder_that_is_none_costs_one_warning(void **state)
         warnings = 0;
         learned_file_open(&f, nowhere[i], &test_log, 0);
         learned_file_note(&f, &one);
-        assert_int_equal(learned_file_step(&f, LEARNED_EVERY_MS), 2 * LEARNED_EVERY_MS);
-        assert_int_equal(learned_file_step(&f, 2 * LEARNED_EVERY_MS), 3 * LEARNED_EVERY_MS);
+        /* Nobody is woken for it every few seconds. */
+        const int64_t again = LEARNED_EVERY_MS + LEARNED_AGAIN_MS;
+        assert_int_equal(learned_file_step(&f, LEARNED_EVERY_MS), again);
+        assert_int_equal(learned_file_step(&f, 2 * LEARNED_EVERY_MS), again);
+        assert_int_equal(learned_file_step(&f, again), again + LEARNED_AGAIN_MS);
         assert_int_equal(warnings, 1);
         assert_int_equal(f.count, 1);
         learned_file_close(&f);
@@ -253,7 +256,7 @@ static void a_full_disk_costs_one_warning(void **state)
     tight.rlim_cur = 16;
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &tight), 0);
     learned_file_step(&f, 2 * LEARNED_EVERY_MS);
-    learned_file_step(&f, 3 * LEARNED_EVERY_MS);
+    learned_file_step(&f, 2 * LEARNED_EVERY_MS + LEARNED_AGAIN_MS);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
     assert_int_equal(warnings, 1);
     struct learned_file old;

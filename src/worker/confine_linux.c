@@ -183,11 +183,23 @@ static int add_rule(scmp_filter_ctx filter, const struct rule *r)
                             SCMP_CMP(r->argument, SCMP_CMP_MASKED_EQ, r->mask, value));
 }
 
+/* What becomes of every other call. Not the end of the process: libc tries calls that it can do
+ * without, and a worker that goes on unharmed still serves what others asked. */
+#ifdef WEIR_SANITIZED
+#define REFUSE SCMP_ACT_LOG
+#else
+#define REFUSE SCMP_ACT_ERRNO(EPERM)
+#endif
+
 /* 0, or why there is no filter. */
 static int add_rules(scmp_filter_ctx filter, unsigned calls)
 {
+    /* Calls by the numbers of another architecture (x32, 32 bits) would end the thread that makes
+     * them, and leave the process without it. */
+    int why = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, REFUSE);
     /* confine_settle has said it, and a profile does not let it be said again. */
-    int why = seccomp_attr_set(filter, SCMP_FLTATR_CTL_NNP, 0);
+    if (why == 0)
+        why = seccomp_attr_set(filter, SCMP_FLTATR_CTL_NNP, 0);
     if (why == 0)
         why = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
     /* Kernels before 5.16 make a filtered process compute slower against a leak within itself. */
@@ -204,13 +216,7 @@ static int add_rules(scmp_filter_ctx filter, unsigned calls)
 
 static int filter_calls(unsigned calls)
 {
-#ifdef WEIR_SANITIZED
-    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_LOG);
-#else
-    /* Not the end of the process: libc tries calls that it can do without, and a worker that goes
-     * on unharmed still serves what others asked. */
-    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-#endif
+    scmp_filter_ctx filter = seccomp_init(REFUSE);
     if (filter == NULL)
         return -ENOMEM;
     int why = add_rules(filter, calls);

@@ -47,7 +47,8 @@ struct control {
     struct slot slots[CONTROL_SLOTS];
     uint64_t arrived;
     struct message_load load;
-    char *cache; /* of load */
+    uint32_t threads; /* of load, once the compute side has it; its own */
+    char *cache;      /* of load */
     bool has_load;
     _Atomic bool news; /* something came that control_wait waits for; looked at without the lock */
     bool is_untold;    /* the control thread's own: `changed` is to be signalled */
@@ -351,8 +352,10 @@ bool control_load(struct control *c, struct message_load *out)
     while (!c->has_load && !c->bye)
         pthread_cond_wait(&c->changed, &c->lock);
     const bool told = c->has_load && !c->bye;
-    if (told)
+    if (told) {
         *out = c->load;
+        c->threads = out->threads;
+    }
     pthread_mutex_unlock(&c->lock);
     return told;
 }
@@ -409,11 +412,14 @@ static bool holds_jobs(const struct control *c)
 }
 
 /* The next job mostly follows the answer to the last within this time, and a thread that sleeps is
- * heard of late: being woken on another CPU takes half as long. Whoever else wants the CPU gets it.
- */
+ * heard of late: being woken on another CPU takes half as long. Whoever else wants the CPU gets it;
+ * with less than all of its cores others surely do. */
 static void linger(const struct control *c)
 {
+    const uint32_t share = atomic_load_explicit(&c->page->threads, memory_order_relaxed);
     const int64_t until_ns = clock_ns() + LINGER_NS;
+    if (share != 0 && share < c->threads)
+        return;
     while (!atomic_load_explicit(&c->news, memory_order_relaxed) && clock_ns() < until_ns)
         sched_yield();
 }

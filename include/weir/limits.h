@@ -15,7 +15,7 @@
     X(hello_ms,         5000,      1, "ms until a started worker has said its plan")              \
     X(load_stall_ms,    60000,     1, "ms that a load may go without progress")                   \
     X(job_stall_ms,     30000,     1, "ms that running jobs may go without progress")             \
-    X(accept_ms,        2000,      1, "ms until a worker acknowledges a job")                     \
+    X(accept_ms,        2000,     20, "ms until a worker acknowledges a job")                     \
     X(ping_ms,          10000,     1, "ms between pings of a quiet worker")                       \
     X(pong_ms,          2000,      1, "ms until a ping is answered")                              \
     X(evict_ms,         60000,     0, "ms that a leaving worker may finish its jobs")             \

@@ -117,11 +117,11 @@ def test_every_limit_can_be_set(weir):
              "pong_ms evict_ms bye_ms term_ms drain_ms min_stay_ms restart_max_ms breaker_failures "
              "breaker_open_ms breaker_probes ageing_ms unsent_bytes client_stall_ms quarantine_ms "
              "pressure_ms stderr_bytes inputs").split()
-    options = [word for name in names for word in ("--limit", f"{name}=7")]
+    options = [word for name in names for word in ("--limit", f"{name}=27")]
     done = weir("serve", *options, "--print-config")
     assert done.returncode == 0, done
     for name in names:
-        assert f"limit = {name}=7  (flag)" in done.stdout.splitlines()
+        assert f"limit = {name}=27  (flag)" in done.stdout.splitlines()
 
 
 def test_flag_beats_environment(serve):

@@ -49,7 +49,7 @@ static void errors_keep_their_code(void **state)
         { "HTTP/1.1 429 X\r\nRetry-After: 3\r\n\r\n{\"error\":{\"message\":\"no\",\"code\":null}}",
           429, WEIR_QUEUE_FULL, "no", 3000 },
         { "HTTP/1.1 401 X\r\n\r\nkey?",
-          401, WEIR_UNAUTHORIZED, "here answered with status 401", 0 },
+          401, WEIR_UNAUTHORIZED, "$WEIR_API_KEY is not set: here answered with status 401", 0 },
         { "HTTP/1.1 418 X\r\n\r\n{}",
           418, WEIR_INTERNAL, "here answered with status 418", 0 },
         { "HTTP/1.1 200 OK\r\n\r\n[1]",

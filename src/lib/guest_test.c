@@ -4,6 +4,7 @@
 #include "lib/test_pool.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -107,8 +108,9 @@ static void read_links(int64_t pid, struct links *out)
         if (e->d_name[0] == '.' || (pid == getpid() && fd == dirfd(folder)))
             continue;
         assert_in_range(fd, 0, FDS_MOST - 1);
+        /* A process that is just starting still closes some. */
         ssize_t n = readlinkat(dirfd(folder), e->d_name, out->target[fd], 127);
-        assert_true(n > 0);
+        assert_true(n > 0 || errno == ENOENT);
     }
     closedir(folder);
 }

@@ -1,6 +1,6 @@
 """Chaos: mixed load on five capabilities, a real model among them, while everything around it goes wrong.
 
-One minute in the tests, ten by hand: WEIR_CHAOS_SECONDS=600 pytest chaos_test.py. A seed is printed and
+Most of a minute in the tests, ten by hand: WEIR_CHAOS_SECONDS=600 pytest chaos_test.py. A seed is printed and
 taken from WEIR_CHAOS_SEED; it orders the disturbances, not what the machine makes of them.
 
 All the while: every request gets one answer, right or with a reason; the ledger is the sum of its leases;
@@ -22,7 +22,7 @@ import time
 import pytest
 from harness import (GONE_STATES, MiB, SLOW, children_of, process_fields, state_machine, wait_until)
 
-SECONDS = float(os.environ.get("WEIR_CHAOS_SECONDS", "60"))
+SECONDS = float(os.environ.get("WEIR_CHAOS_SECONDS", "45"))
 SEED = int(os.environ.get("WEIR_CHAOS_SEED", str(int(time.time()) % 100000)))
 TOTAL = 24 * 1024 * MiB
 PIXEL = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(32)).decode()
@@ -271,7 +271,8 @@ class Sampler:
         self.most = max(memory["leased"], memory["budget"])
         known = {w["pid"] for m in status["models"] for w in m["workers"]
                  if w["state"] not in ("Dead",) and w["pid"] > 0}
-        both = {pid for pid, title in after.items() if pid in before and title not in HELPERS}
+        # One without a title has given its memory back already and is about to end.
+        both = {pid for pid, title in after.items() if pid in before and title and title not in HELPERS}
         assert both <= known, (both, known)
         alive = {pid for pid in known if (process_fields(pid) or GONE_STATES)[0] not in GONE_STATES}
         assert alive <= before.keys() | after.keys(), (known, before, after)
@@ -309,6 +310,26 @@ def minilm():
     return path
 
 
+def storm(server, models, machine, cache, config, seconds):
+    """Chaos for so long, then calm until nothing is under way; the clients, with what they saw."""
+    clients = Clients(server, list(models))
+    chaos, sampler = Chaos(server, machine, cache, config), Sampler(server)
+    sampler.sample()  # the first step may be one that changes the budget
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        chaos.step()
+        for _ in range(3):
+            sampler.sample()
+            time.sleep(0.05)
+    chaos.calm()
+    clients.end()
+    quiet(server)
+    wait_until(lambda: counters(server, "weir_http_in_flight")[""] <= 1, 10, "no request is under way")
+    print(f"asked {clients.asked}, answered {clients.answered}, failed {clients.failed}, "
+          f"vanished {clients.vanished}; {sampler.samples} samples; {chaos.done}")
+    return clients
+
+
 def test_chaos(serve, tmp_path, minilm):
     print(f"chaos: seed {SEED}, {SECONDS:g} s")
     machine = state_machine(tmp_path / "stated", total=TOTAL, available=TOTAL - 1024 * MiB)
@@ -329,37 +350,21 @@ def test_chaos(serve, tmp_path, minilm):
                    "--limit", "restart_max_ms=2000", "--limit", "quarantine_ms=3000",
                    "--limit", "queue_jobs=64", machine=machine, memory=None,
                    WEIR_CONFIG=str(file), XDG_CACHE_HOME=str(tmp_path / "cache"))
-    for warm in range(2):  # once for what is made at the first request of a model
-        clients = Clients(server, list(models))
-        time.sleep(3 * SLOW)
-        clients.end()
-        quiet(server)
+    # A first, shorter one: for what is made when something happens for the first time, and stays.
+    storm(server, models, machine, cache, config, SECONDS / 4)
     start = {"fds": descriptors(server), "bytes": counters(server, "weir_heap_bytes")[""]}
-
-    clients = Clients(server, list(models))
-    chaos, sampler = Chaos(server, machine, cache, config), Sampler(server)
-    sampler.sample()  # the first step may be one that changes the budget
-    until = time.monotonic() + SECONDS
-    while time.monotonic() < until:
-        chaos.step()
-        for _ in range(3):
-            sampler.sample()
-            time.sleep(0.05)
-    chaos.calm()
-    clients.end()
-    quiet(server)
-    wait_until(lambda: counters(server, "weir_http_in_flight")[""] <= 1, 10, "no request is under way")
-    print(f"asked {clients.asked}, answered {clients.answered}, failed {clients.failed}, "
-          f"vanished {clients.vanished}; {sampler.samples} samples; {chaos.done}")
+    before = counters(server, "weir_accepted_total")[""]
+    clients = storm(server, models, machine, cache, config, SECONDS)
 
     assert clients.problems == []
     assert clients.asked == clients.answered + sum(clients.failed.values())
     assert clients.answered > 0
     accepted = counters(server, "weir_accepted_total")[""]
+    assert accepted > before
     ended = sum(counters(server, "weir_request_duration_seconds_count").values())
     assert accepted == ended, (accepted, ended)
     # The connection of the last question may be a moment from its end.
     wait_until(lambda: descriptors(server) <= start["fds"], 10, f"{start['fds']} descriptors again")
     end = counters(server, "weir_heap_bytes")[""]
     print(f"allocated: {start['bytes']:.0f} bytes before, {end:.0f} after")
-    assert end - start["bytes"] < 256 * 1024, (start, end)
+    assert end - start["bytes"] < 64 * 1024, (start, end)

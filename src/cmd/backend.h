@@ -51,16 +51,11 @@ enum weir_code backend_open(const char *model, const struct backend_choice *choi
                             struct backend **out, struct weir_error *err);
 void backend_close(struct backend *b); /* NULL is fine */
 
-/* What a pool calls a model that was given by its path: the last part, or "model" where that is no
- * name, as for fake:. Caller frees with mem_free. */
-char *backend_name_of_path(const char *path);
-
 /* The two kinds. *answered tells whether a server is there, whatever it said. WEIR_NO_SUCH_MODEL
  * and an unanswered connection are what backend_open takes as "not there". */
 enum weir_code backend_remote_open(const char *model, struct backend **out, bool *answered,
                                    struct weir_error *err);
-enum weir_code backend_local_open(const char *name, const char *path,
-                                  const struct pool_settings *settings, struct backend **out,
-                                  struct weir_error *err);
+enum weir_code backend_local_open(const char *model, const struct pool_settings *settings,
+                                  struct backend **out, struct weir_error *err);
 
 #endif

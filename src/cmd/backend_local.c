@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "base/size.h"
 #include "cmd/backend.h"
+#include "cmd/local_models.h"
 #include "cmd/pool.h"
 
 #include <string.h>
@@ -129,12 +130,12 @@ static const struct backend_ops ops = {
     .close = local_close,
 };
 
-enum weir_code backend_local_open(const char *name, const char *path,
-                                  const struct pool_settings *settings, struct backend **out,
-                                  struct weir_error *err)
+enum weir_code backend_local_open(const char *model, const struct pool_settings *settings,
+                                  struct backend **out, struct weir_error *err)
 {
+    struct pool_settings filled = *settings;
     struct pool *pool;
-    const enum weir_code code = pool_open(name, path, settings, &pool, err);
+    const enum weir_code code = local_models_open(model, &filled, &pool, err);
     if (code != WEIR_OK)
         return code;
     struct local *const l = mem_new(1, sizeof(*l));

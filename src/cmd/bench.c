@@ -6,8 +6,8 @@
 #include "base/jsonw.h"
 #include "base/mem.h"
 #include "base/size.h"
+#include "cmd/local_models.h"
 #include "cmd/machine_limits.h"
-#include "cmd/model_ref.h"
 #include "cmd/pool.h"
 #include "cmd/table.h"
 
@@ -258,23 +258,6 @@ static void print_table(const struct bench *b, const char *model, struct buffer 
 
 /* --- the verb --------------------------------------------------------------------------------- */
 
-static enum weir_code open_model(const char *model, const struct pool_settings *settings,
-                                 struct pool **out, struct weir_error *err)
-{
-    const bool is_path = model_ref_is_path(model);
-    char *path;
-    if (is_path)
-        path = model_ref_expand(model);
-    else if (!model_ref_is_name(str_of(model)))
-        return weir_fail(err, WEIR_INVALID,
-                         "'%.250s' is no name of a model (" MODEL_REF_NAME_RULE ")", model);
-    else if (model_ref_find(model, &path, err) != WEIR_OK)
-        return err->code;
-    const enum weir_code code = pool_open(is_path ? "model" : model, path, settings, out, err);
-    mem_free(path);
-    return code;
-}
-
 /* How much is done, from what was asked for and what the model takes. */
 static enum weir_code settle(struct bench *b, const struct bench_options *options,
                              struct weir_error *err)
@@ -293,14 +276,14 @@ static enum weir_code settle(struct bench *b, const struct bench_options *option
     return WEIR_OK;
 }
 
-static int bench(const struct verb *verb, const struct bench_options *options, const char *model)
+static int bench(const struct verb *verb, struct bench_options *options, const char *model)
 {
     struct bench b = { .pool = NULL };
     struct weir_error err;
     struct buffer out;
     int status;
     buffer_init(&out, OUTPUT_MAX);
-    enum weir_code code = open_model(model, &options->pool, &b.pool, &err);
+    enum weir_code code = local_models_open(model, &options->pool, &b.pool, &err);
     if (code == WEIR_OK)
         code = settle(&b, options, &err);
     if (code == WEIR_OK)
@@ -345,8 +328,8 @@ const struct verb verb_bench = {
         "tokens, given as token ids, --batch of them in a request. Prints the median, least and\n"
         "most of its texts and tokens a second. The limits are measured before and after it; the\n"
         "share of them counts the matrix products with the model's weights. MODEL is a path when\n"
-        "it begins with /, ./, ../, ~ or fake:, else a name in $WEIR_MODELS (default\n"
-        "~/.local/share/weir/models) or in the Hugging Face cache.",
+        "it begins with /, ./, ../, ~ or fake:, else a name of the configuration file, in\n"
+        "$WEIR_MODELS (default ~/.local/share/weir/models) or in the Hugging Face cache.",
     .options = bench_options_table,
     .options_count = ARRAY_COUNT(bench_options_table),
     .run = bench_run,

@@ -4,7 +4,6 @@
 #include "base/mem.h"
 #include "base/size.h"
 #include "cmd/ask.h"
-#include "cmd/backend.h"
 #include "cmd/bodies.h"
 #include "cmd/model_ref.h"
 #include "cmd/pool.h"
@@ -17,14 +16,13 @@ extern char **environ; /* POSIX leaves the declaration to the program */
 
 enum weir_code local_models_read(struct serve_config *c, struct weir_error *err)
 {
-    return serve_config_read(c, &(struct serve_sources){ .environment = environ }, err);
+    const struct serve_sources from = { .environment = environ, .without_keys = true };
+    return serve_config_read(c, &from, err);
 }
 
-static enum weir_code start(const struct serve_config *c, struct pool **out, struct weir_error *err)
+static struct pool_settings settings_of(const struct serve_config *c)
 {
-    const struct pool_settings settings = { .memory = c->options.memory,
-                                            .threads = c->options.threads };
-    return pool_start(&settings, out, err);
+    return (struct pool_settings){ .memory = c->options.memory, .threads = c->options.threads };
 }
 
 static enum weir_code tell(struct pool *p, const json_t *order, struct weir_error *err)
@@ -40,14 +38,17 @@ static enum weir_code tell(struct pool *p, const json_t *order, struct weir_erro
     return code;
 }
 
-/* As the server would, but for what makes workers start without a request. */
+/* As the server would, but for what makes workers start without a request, and perhaps
+ * with no more than one of them. */
 static enum weir_code add_configured(struct pool *p, const struct serve_model *model,
-                                     struct weir_error *err)
+                                     bool one_worker, struct weir_error *err)
 {
     const struct str order = buffer_view(&model->order);
     json_t *const object = json_loadb(order.data, order.len, 0, NULL);
     json_object_del(object, "preload");
     json_object_del(object, "min_workers");
+    if (one_worker)
+        json_object_set_new(object, "max_workers", json_integer(1));
     const enum weir_code code = tell(p, object, err);
     json_decref(object);
     return code;
@@ -56,10 +57,11 @@ static enum weir_code add_configured(struct pool *p, const struct serve_model *m
 enum weir_code local_models_status(const struct serve_config *c, json_t **out,
                                    struct weir_error *err)
 {
+    const struct pool_settings settings = settings_of(c);
     struct pool *pool = NULL;
-    enum weir_code code = start(c, &pool, err);
+    enum weir_code code = pool_start(&settings, &pool, err);
     for (size_t i = 0; i < c->models.count && code == WEIR_OK; i++)
-        code = add_configured(pool, &c->models.items[i], err);
+        code = add_configured(pool, &c->models.items[i], false, err);
     if (code == WEIR_OK)
         code = pool_wait_inspected(pool, err);
     if (code == WEIR_OK)
@@ -69,11 +71,12 @@ enum weir_code local_models_status(const struct serve_config *c, json_t **out,
 }
 
 static enum weir_code add_path(struct pool *p, const struct serve_options *options,
-                               const char *name, const char *path, struct weir_error *err)
+                               const char *name, const char *path, bool one_worker,
+                               struct weir_error *err)
 {
     struct body_model body = BODY_MODEL(name, path);
     struct buffer order;
-    body.max_workers = options->max_workers;
+    body.max_workers = one_worker ? 1 : options->max_workers;
     body.idle_ms = options->idle_ms;
     buffer_init(&order, ORDER_MAX);
     body_register(&order, &body);
@@ -111,25 +114,38 @@ static const struct serve_model *find(const struct serve_config *c, const char *
     return model_ref_is_path(model) ? NULL : serve_models_called(&c->models, model);
 }
 
+/* What a pool calls a model that was given by its path: the last part, or "model" where that is no
+ * name, as for fake:. The caller's (mem_free). */
+static char *name_of_path(const char *path)
+{
+    struct str rest = str_of(path), part, name = STR("model");
+    while (rest.len > 0) {
+        str_cut(rest, '/', &part, &rest);
+        if (part.len > 0)
+            name = part;
+    }
+    return model_ref_is_name(name) ? mem_copy_text(name.data, name.len) : mem_copy_text("model", 5);
+}
+
 /* Adds the model and says what the pool calls it: *name is the caller's (mem_free). */
 static enum weir_code add_asked(struct pool *p, const struct serve_config *c, const char *model,
-                                char **name, struct weir_error *err)
+                                bool one_worker, char **name, struct weir_error *err)
 {
     const struct serve_model *const configured = find(c, model);
     char *path = NULL;
     if (configured != NULL) {
         *name = mem_copy_text(configured->name, strlen(configured->name));
-        return add_configured(p, configured, err);
+        return add_configured(p, configured, one_worker, err);
     }
     if (model_ref_is_path(model)) {
         path = model_ref_expand(model);
-        *name = backend_name_of_path(path);
+        *name = name_of_path(path);
     } else {
         if (model_ref_find(model, &path, err) != WEIR_OK)
             return err->code;
         *name = mem_copy_text(model, strlen(model));
     }
-    const enum weir_code code = add_path(p, &c->options, *name, path, err);
+    const enum weir_code code = add_path(p, &c->options, *name, path, one_worker, err);
     mem_free(path);
     return code;
 }
@@ -138,17 +154,45 @@ enum weir_code local_models_plan(const struct serve_config *c, const char *model
                                  struct weir_error *err)
 {
     const struct serve_model *const configured = find(c, model);
+    const struct pool_settings settings = settings_of(c);
     struct pool *pool;
     char *name = NULL;
-    enum weir_code code = start(c, &pool, err);
+    enum weir_code code = pool_start(&settings, &pool, err);
     if (code != WEIR_OK)
         return code;
-    code = add_asked(pool, c, model, &name, err);
+    code = add_asked(pool, c, model, false, &name, err);
     if (code == WEIR_OK)
         code = ask_plan(pool, name, out, err);
     if (code == WEIR_OK && configured != NULL)
         restore_settings(*out, configured);
     mem_free(name);
     pool_close(pool);
+    return code;
+}
+
+enum weir_code local_models_open(const char *model, struct pool_settings *settings,
+                                 struct pool **out, struct weir_error *err)
+{
+    struct serve_config config;
+    struct pool *pool = NULL;
+    char *name = NULL;
+    enum weir_code code = local_models_read(&config, err);
+    if (code == WEIR_OK) {
+        if (settings->memory.bytes == 0 && settings->memory.percent == 0)
+            settings->memory = config.options.memory;
+        if (settings->threads == 0)
+            settings->threads = config.options.threads;
+        code = pool_start(settings, &pool, err);
+    }
+    if (code == WEIR_OK)
+        code = add_asked(pool, &config, model, true, &name, err);
+    if (code == WEIR_OK)
+        code = pool_take_model(pool, name, err);
+    if (code == WEIR_OK)
+        *out = pool;
+    else
+        pool_close(pool);
+    mem_free(name);
+    serve_config_finish(&config);
     return code;
 }

@@ -189,18 +189,6 @@ enum weir_code pool_wait_inspected(struct pool *p, struct weir_error *err)
     return code;
 }
 
-static enum weir_code register_model(struct pool *p, const char *path, struct weir_error *err)
-{
-    struct buffer order;
-    buffer_init(&order, 64 * KiB);
-    body_register(&order, &(struct body_model)BODY_MODEL(p->name, path));
-    const enum weir_code code =
-        order.failed ? weir_fail(err, WEIR_INVALID, "the path of '%s' is over 64 KiB", p->name)
-                     : pool_ask(p, buffer_view(&order), NULL, err);
-    buffer_finish(&order);
-    return code;
-}
-
 static void start_loop(struct pool *p)
 {
     CHECK(uv_loop_init(&p->loop) == 0);
@@ -237,24 +225,11 @@ enum weir_code pool_start(const struct pool_settings *settings, struct pool **ou
     return WEIR_OK;
 }
 
-enum weir_code pool_open(const char *name, const char *path, const struct pool_settings *settings,
-                         struct pool **out, struct weir_error *err)
+enum weir_code pool_take_model(struct pool *p, const char *name, struct weir_error *err)
 {
-    struct pool *p;
-    enum weir_code code = pool_start(settings, &p, err);
-    if (code != WEIR_OK)
-        return code;
     p->name = mem_copy_text(name, strlen(name));
-    code = register_model(p, path, err);
-    if (code == WEIR_OK)
-        code = pool_wait_inspected(p, err);
-    if (code == WEIR_OK)
-        code = read_model(p, err);
-    if (code == WEIR_OK)
-        *out = p;
-    else
-        pool_close(p);
-    return code;
+    const enum weir_code code = pool_wait_inspected(p, err);
+    return code == WEIR_OK ? read_model(p, err) : code;
 }
 
 void pool_close(struct pool *p)

@@ -28,7 +28,7 @@ struct pool_settings {
            .help = "Budget when the model runs inside this command."),                             \
         OPTION(.name = "threads", .type = OPTION_INTEGER,                                          \
                .offset = offsetof(STRUCT, pool.threads), .argument = "N",                          \
-               .environment = "WEIR_THREADS", .fallback_says = "the cores", .least = 1,            \
+               .environment = "WEIR_THREADS", .fallback_says = "as for weir serve", .least = 1,    \
                .most = 1024, .help = "Compute threads when the model runs inside this command.")
 
 /* A pool without models; its workers are never more than one a model. */
@@ -39,10 +39,10 @@ enum weir_code pool_ask(struct pool *p, struct str order, json_t **out, struct w
 /* Until it is known of every model what it is, or what is wrong with it. */
 enum weir_code pool_wait_inspected(struct pool *p, struct weir_error *err);
 
-/* A pool with the model at `path`, inspected and found to be of use. */
-enum weir_code pool_open(const char *name, const char *path, const struct pool_settings *settings,
-                         struct pool **out, struct weir_error *err);
-void pool_close(struct pool *p);
+void pool_close(struct pool *p); /* NULL is fine */
+
+/* Waits until the one model that was registered is inspected, and takes it for what is run. */
+enum weir_code pool_take_model(struct pool *p, const char *name, struct weir_error *err);
 
 /* What inspection found of the model. */
 struct pool_model {

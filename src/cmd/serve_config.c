@@ -39,7 +39,7 @@ enum weir_code serve_config_read(struct serve_config *c, const struct serve_sour
         code = serve_settings_read(&c->settings, &c->values, &c->options, err);
     if (code == WEIR_OK)
         code = serve_models_read(&c->models, &c->values, &c->options, &c->file, err);
-    if (code == WEIR_OK && c->options.api_key_file != NULL &&
+    if (code == WEIR_OK && c->options.api_key_file != NULL && !from->without_keys &&
         api_key_file_read(c->options.api_key_file, &c->keys, err) != WEIR_OK)
         code = options_wrap(&c->values, "api-key-file", 0, err);
     return code;

@@ -17,6 +17,7 @@ struct serve_sources {
     int argc;
     char *const *argv;
     char *const *environment;
+    bool without_keys; /* only the models are wanted, and the keys may be another user's secret */
 };
 
 struct api_keys;

@@ -456,6 +456,32 @@ def test_tokenize_here_heeds_the_budget(weir):
     assert weir("tokenize", large, "x", "--memory", "8GiB", WEIR_MEMORY="2GiB").returncode == 0
 
 
+def test_models_and_budget_of_the_configuration_hold_here_too(weir, tmp_path):
+    """Of keys, which only a server needs, nothing is read: they may be another user's secret."""
+    (tmp_path / "weir.conf").write_text(
+        f"memory = 2GiB\nthreads = 1\napi-key-file = /nowhere/keys\n"
+        f"[model small]\npath = {FAKE}&dim=3\nalias = tiny\ncontext = 2\ntruncate = yes\nmin_workers = 1\n"
+        f"[model large]\npath = {FAKE}&weights=3GiB\n")
+
+    def run(*arguments, **more):
+        return weir(*arguments, WEIR_HOST=NOBODY, WEIR_CONFIG=str(tmp_path / "weir.conf"), **more)
+
+    for name in ("small", "tiny"):
+        (row,) = lines(run("embed", name, "a b c d"))
+        assert len(row["embedding"]) == 3
+        (row,) = lines(run("tokenize", "--local", name, "a b"))
+        assert len(row["tokens"]) == 2
+    assert json.loads(run("bench", "tiny", "-p", "2", "--batch", "1", "--json").stdout)["limits"]["threads"] == 1
+    refused = run("embed", "large", "x")
+    assert refused.returncode == 1 and names_gib(2, refused.stderr), refused
+    assert run("embed", "large", "x", WEIR_MEMORY="8GiB").returncode == 0
+    assert run("embed", "large", "x", "--memory", "8GiB").returncode == 0
+    assert run("embed", "nobody", "x").returncode == 1
+    (tmp_path / "weir.conf").write_text("memory = much\n")
+    refused = run("embed", FAKE, "x")
+    assert refused.returncode == 1 and "weir.conf:1" in refused.stderr, refused
+
+
 # --- plan, load, unload, pin, unpin --------------------------------------------------------------
 
 def test_plan(serve, weir):

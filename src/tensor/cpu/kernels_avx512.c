@@ -1,8 +1,8 @@
 /* kernels_avx512.c — 16 floats at a time. Needs AVX-512 F, BW, VL and DQ; the small table
  * at the end needs BF16 as well.
  *
- * The tile is 12 rows × 2 vectors: 24 sums and two vectors of the panel of the 32 registers; the
- * broadcast of a row's number is part of the FMA. */
+ * The tile is 12 rows × 2 vectors: 24 sums, two vectors of the panel and a row's number in the 32
+ * registers. */
 #include "tensor/cpu/intrinsics.h"
 #include "tensor/cpu/kernels.h"
 #include "tensor/cpu/poly.h"

@@ -202,13 +202,19 @@ bool file_is_link(const char *path)
 bool file_make_folders(const char *path)
 {
     char *const above = mem_copy_text(path, strlen(path));
+    int failure = 0; /* why the first one that is missing is missing still */
     for (char *at = above; *path != '\0' && (at = strchr(at + 1, '/')) != NULL;) {
         *at = '\0';
-        (void)mkdir(above, 0700); /* what matters is whether the last one can be made */
+        if (mkdir(above, 0700) != 0 && errno != EEXIST && failure == 0)
+            failure = errno; /* what matters is whether the last one can be made */
         *at = '/';
     }
     mem_free(above);
-    return mkdir(path, 0700) == 0 || (errno == EEXIST && file_is_folder(path));
+    if (mkdir(path, 0700) == 0 || (errno == EEXIST && file_is_folder(path)))
+        return true;
+    if (errno == ENOENT && failure != 0)
+        errno = failure;
+    return false;
 }
 
 char *file_join(const char *folder, const char *name)

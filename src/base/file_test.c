@@ -237,6 +237,8 @@ static void makes_folders(void **state)
     assert_false(file_make_folders(file));
     assert_int_equal(errno, EEXIST);
     assert_false(file_make_folders(""));
+    assert_false(file_make_folders("/sys/none/below"));
+    assert_int_not_equal(errno, ENOENT); /* but why there is no /sys/none */
     assert_int_equal(unlink(file) | rmdir(two) | rmdir(one), 0);
     mem_free(one);
     mem_free(two);

@@ -17,19 +17,6 @@ static const char *const level_names[] = {
 #undef X
 };
 
-/* A line stays one line: text that came from outside must not forge a second one, nor reach a
- * terminal with escape codes, of which U+0080 to U+009F (c2 80 to c2 9f) are the second set. */
-static void blank_control_characters(char *line)
-{
-    for (char *at = line; *at != '\0'; at++) {
-        const unsigned char c = (unsigned char)at[0], next = (unsigned char)at[1];
-        if (c < 0x20 || c == 0x7f)
-            at[0] = ' ';
-        else if (c == 0xc2 && next >= 0x80 && next < 0xa0)
-            at[0] = at[1] = ' ';
-    }
-}
-
 void log_write(const struct log *log, enum log_level level, const char *module, const char *format,
                ...)
 {
@@ -55,7 +42,7 @@ void log_write(const struct log *log, enum log_level level, const char *module, 
         str_vprint(line + at, room - at, format, args);
         va_end(args);
     }
-    blank_control_characters(line);
+    str_blank_controls(line); /* a line stays one line */
     log->sink(log->context, level, line);
     mem_free(long_line);
 }

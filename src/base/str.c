@@ -247,3 +247,14 @@ size_t str_utf8_valid(struct str s)
     }
     return at;
 }
+
+void str_blank_controls(char *text)
+{
+    for (char *at = text; *at != '\0'; at++) {
+        const unsigned char c = (unsigned char)at[0], next = (unsigned char)at[1];
+        if (c < 0x20 || c == 0x7f)
+            at[0] = ' ';
+        else if (c == 0xc2 && next >= 0x80 && next < 0xa0)
+            at[0] = at[1] = ' ';
+    }
+}

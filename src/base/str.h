@@ -38,5 +38,8 @@ void str_vprint(char *out, size_t room, const char *format, va_list args)
 /* Offset of the first byte that is not part of well-formed UTF-8 (Unicode 15, table 3-7), or
  * s.len. */
 size_t str_utf8_valid(struct str s);
+/* Text that came from outside must not forge a second line, nor reach a terminal with escape codes,
+ * of which U+0080 to U+009F (c2 80 to c2 9f) are the second set: spaces instead. */
+void str_blank_controls(char *text);
 
 #endif

@@ -11,6 +11,7 @@
 #include "wire/text_embedding.h"
 
 #include <fcntl.h>
+#include <math.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -80,21 +81,28 @@ static void inspect(void)
     }
 }
 
-static void say_output(uint64_t job, uint32_t rows)
+static void say_vectors(uint64_t job, uint32_t rows, uint32_t dim, float last, bool streamed)
 {
-    static const float vectors[8];
     static const uint32_t tokens[4];
+    float vectors[8] = { 0 };
     struct buffer announced, payload;
     buffer_init(&announced, FRAME_BODY_MAX);
     buffer_init(&payload, FRAME_PART_MAX);
-    text_embedding_reply_write(&payload,
-                               &(struct text_embedding_reply){
-                                   .rows = rows, .dim = 2, .tokens = tokens, .vectors = vectors });
-    message_output_write(&announced, &(struct message_output){ (uint32_t)payload.len, false });
+    if (rows * dim > 0)
+        vectors[rows * dim - 1] = last;
+    text_embedding_reply_write(
+        &payload, &(struct text_embedding_reply){
+                      .rows = rows, .dim = dim, .tokens = tokens, .vectors = vectors });
+    message_output_write(&announced, &(struct message_output){ (uint32_t)payload.len, streamed });
     say(FRAME_OUTPUT, job, &announced);
     say(FRAME_PART, job, &payload);
     buffer_finish(&announced);
     buffer_finish(&payload);
+}
+
+static void say_output(uint64_t job, uint32_t rows)
+{
+    say_vectors(job, rows, 2, 0, false);
 }
 
 static void say_end(uint64_t job, uint8_t finish)
@@ -210,8 +218,16 @@ static void misbehave(const char *path, uint64_t job)
     if (strcmp(how, "talker") == 0 || strcmp(how, "far_talker") == 0)
         leave_a_talker(how[0] == 't');
     misuse_blocks(how, job);
+    while (strcmp(how, "stream") == 0)
+        say_vectors(job, 1, 2, 0, true);
     if (strcmp(how, "three_rows") == 0)
         say_output(job, 3);
+    if (strcmp(how, "no_numbers") == 0)
+        say_vectors(job, 1, 0, 0, false);
+    if (strcmp(how, "nan") == 0)
+        say_vectors(job, 1, 2, NAN, false);
+    if (strcmp(how, "infinite") == 0)
+        say_vectors(job, 1, 2, INFINITY, false);
     if (strcmp(how, "twice") == 0 || strcmp(how, "truth") == 0 || strcmp(how, "finish") == 0)
         say_output(job, 1);
     if (strcmp(how, "twice") == 0)
@@ -313,15 +329,53 @@ static void test_the_truth_is_believed(void **state)
 static void test_answers_that_do_not_fit_fail_the_request(void **state)
 {
     (void)state;
-    static const char *const ways[] = { "three_rows", "twice", "none", "finish" };
+    static const char *const ways[] = { "three_rows", "no_numbers", "nan",   "infinite",
+                                        "twice",      "none",       "finish" };
     for (size_t i = 0; i < ARRAY_COUNT(ways); i++) {
         struct outcome o = { 0 };
         ask(ways[i], &o);
         run(&o, 1, 20);
         assert_int_equal(o.code, WEIR_MODEL_FAILED);
         assert_true(o.outputs <= 1 && strlen(o.error) > 0);
+        assert_non_null(strstr(logged, "worker 2 makes no sense: its worker"));
         weir_close(pool);
     }
+}
+
+/* As if the model had said so itself (F086). */
+static void test_answers_that_do_not_fit_count_against_the_model(void **state)
+{
+    (void)state;
+    static const char *const ways[] = { "three_rows", "none" };
+    for (size_t i = 0; i < ARRAY_COUNT(ways); i++) {
+        struct outcome o[6] = { 0 };
+        struct weir_error err;
+        ask(ways[i], &o[0]);
+        run(&o[0], 1, 20);
+        for (size_t n = 1; n < 5; n++) {
+            assert_true(embed("m", "x", &o[n], &err) != 0);
+            run(&o[n], 1, 20);
+            assert_int_equal(o[n].code, WEIR_MODEL_FAILED);
+        }
+        assert_int_equal(embed("m", "x", &o[5], &err), 0);
+        assert_int_equal(err.code, WEIR_UNAVAILABLE);
+        assert_non_null(strstr(err.text, "its worker"));
+        weir_close(pool);
+    }
+}
+
+/* Nobody waits for the end of it. */
+static void test_an_answer_without_end_fails_the_request_at_once(void **state)
+{
+    (void)state;
+    struct outcome o = { 0 };
+    int64_t start_ms = clock_ms();
+    ask("stream", &o);
+    run(&o, 1, 20);
+    assert_int_equal(o.code, WEIR_MODEL_FAILED);
+    assert_int_equal(o.outputs, 1);
+    weir_close(pool);
+    assert_true(clock_ms() - start_ms < 10000);
 }
 
 static void test_answers_may_lie_in_blocks(void **state)
@@ -419,6 +473,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_truth_is_believed),
         cmocka_unit_test(test_answers_that_do_not_fit_fail_the_request),
+        cmocka_unit_test(test_answers_that_do_not_fit_count_against_the_model),
+        cmocka_unit_test(test_an_answer_without_end_fails_the_request_at_once),
         cmocka_unit_test(test_answers_may_lie_in_blocks),
         cmocka_unit_test(test_blocks_that_there_are_not_end_the_worker),
         cmocka_unit_test(test_blocks_that_hold_something_else_fail_the_request),

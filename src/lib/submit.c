@@ -20,39 +20,37 @@ struct ticket {
     struct weir_error spoiled; /* its worker answered nonsense: the request fails */
 };
 
-/* Hands it on; false when it, or one before it, makes no sense. */
-static bool take_output(struct ticket *t, uint64_t id, struct str payload)
+/* Whether it is an answer to what was asked. */
+static bool read_output(struct ticket *t, struct str payload, struct weir_output *out)
 {
-    struct weir_output out;
-    if (t->spoiled.code != WEIR_OK)
-        return false;
-    if (t->outputs == t->expected.outputs) {
+    const struct typed_expected *e = &t->expected;
+    if (t->outputs == e->outputs) {
         weir_fail(&t->spoiled, WEIR_MODEL_FAILED, "its worker gave more than %zu answers",
-                  t->expected.outputs);
-        return false;
-    }
-    arena_clear(&t->w->scratch);
-    if (!typed_output(t->operation, payload, &t->w->scratch, &out, &t->spoiled)) {
+                  e->outputs);
+    } else if (!typed_output(t->operation, payload, &t->w->scratch, out, &t->spoiled)) {
         t->spoiled.code = WEIR_MODEL_FAILED;
-        return false;
-    }
-    if (t->expected.rows != SIZE_MAX && out.rows != t->expected.rows) {
+    } else if (e->rows != SIZE_MAX && out->rows != e->rows) {
         weir_fail(&t->spoiled, WEIR_MODEL_FAILED, "its worker answered %zu rows for %zu inputs",
-                  out.rows, t->expected.rows);
-        return false;
+                  out->rows, e->rows);
+    } else if (e->dim != 0 && out->dim != e->dim) {
+        weir_fail(&t->spoiled, WEIR_MODEL_FAILED,
+                  "its worker answered vectors of %zu numbers, asked for were %zu", out->dim,
+                  e->dim);
     }
-    t->outputs++;
-    if (t->callbacks->on_output != NULL)
-        t->callbacks->on_output(t->context, id, &out);
-    return true;
+    return t->spoiled.code == WEIR_OK;
 }
 
-/* A caller who never saw an output cannot return its credit, and without credit there is no end. */
+/* What makes no sense is not told: `check` ends the request. */
 static void on_output(void *context, uint64_t id, struct str payload)
 {
     struct ticket *t = context;
-    if (!take_output(t, id, payload))
-        supervisor_credit(t->w->supervisor, id, 1, payload.len);
+    struct weir_output out;
+    arena_clear(&t->w->scratch);
+    if (t->spoiled.code != WEIR_OK || !read_output(t, payload, &out))
+        return;
+    t->outputs++;
+    if (t->callbacks->on_output != NULL)
+        t->callbacks->on_output(t->context, id, &out);
 }
 
 static void on_progress(void *context, uint64_t id, uint32_t step, uint32_t steps)
@@ -65,8 +63,6 @@ static void on_progress(void *context, uint64_t id, uint32_t step, uint32_t step
 /* An end that says it succeeded and does not fit what was asked. */
 static void check_end(struct ticket *t, const struct request_outcome *o)
 {
-    if (t->spoiled.code != WEIR_OK || o->error.code != WEIR_OK)
-        return;
     if (t->expected.outputs != SIZE_MAX && t->outputs < t->expected.outputs)
         weir_fail(&t->spoiled, WEIR_MODEL_FAILED, "its worker gave %zu of %zu answers", t->outputs,
                   t->expected.outputs);
@@ -76,14 +72,22 @@ static void check_end(struct ticket *t, const struct request_outcome *o)
                   WEIR_FINISH_LENGTH);
 }
 
+static bool check(void *context, const struct request_outcome *end, struct weir_error *err)
+{
+    struct ticket *t = context;
+    if (t->spoiled.code == WEIR_OK && end != NULL)
+        check_end(t, end);
+    *err = t->spoiled;
+    return t->spoiled.code == WEIR_OK;
+}
+
 static void on_end(void *context, uint64_t id, const struct request_outcome *outcome)
 {
     struct ticket *t = context;
-    check_end(t, outcome);
     world_flush(t->w); /* the caller may take its time: workers need not wait for it */
-    const bool good = outcome->error.code == WEIR_OK && t->spoiled.code == WEIR_OK;
+    const bool good = outcome->error.code == WEIR_OK;
     struct weir_end end = { .size = sizeof end,
-                            .error = t->spoiled.code != WEIR_OK ? t->spoiled : outcome->error,
+                            .error = outcome->error,
                             .input_tokens = outcome->input_tokens,
                             .output_tokens = outcome->output_tokens,
                             .finish = good ? (enum weir_finish)outcome->finish : WEIR_FINISH_STOP,
@@ -94,7 +98,7 @@ static void on_end(void *context, uint64_t id, const struct request_outcome *out
     mem_free(t);
 }
 
-static const struct request_callbacks ticket_callbacks = { on_output, on_progress, on_end };
+static const struct request_callbacks ticket_callbacks = { on_output, on_progress, on_end, check };
 
 static enum weir_code check_name(const char *field, const char *name, struct weir_error *err)
 {

@@ -13,6 +13,7 @@
 #include "wire/text_to_text.h"
 #include "wire/tokens.h"
 
+#include <math.h>
 #include <string.h>
 
 #define LISTS_BYTES_MAX ((size_t)64 * 1024 * 1024) /* of inputs and messages while they are taken */
@@ -69,14 +70,34 @@ static enum weir_code write_embed_images(const void *input, struct arena *arena,
 static struct typed_expected expect_embed(const void *input)
 {
     const struct weir_embed *e = input;
-    return (struct typed_expected){ .outputs = 1, .rows = e->count };
+    return (struct typed_expected){ .outputs = 1, .rows = e->count, .dim = e->dimensions };
+}
+
+/* JSON knows no other numbers, and nobody could compare them. */
+static bool are_vectors(const struct text_embedding_reply *e, struct weir_error *err)
+{
+    const size_t count = (size_t)e->rows * e->dim;
+    if (e->rows > 0 && e->dim == 0) {
+        weir_fail(err, WEIR_MODEL_FAILED, "its worker answered vectors without numbers");
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!isfinite(e->vectors[i])) {
+            weir_fail(err, WEIR_MODEL_FAILED,
+                      "its worker answered a vector of input %zu whose numbers are not finite",
+                      i / e->dim);
+            err->index = (int32_t)(i / e->dim);
+            return false;
+        }
+    }
+    return true;
 }
 
 static bool read_embed(struct str payload, struct arena *arena, struct weir_output *out,
                        struct weir_error *err)
 {
     struct text_embedding_reply e;
-    if (!text_embedding_reply_read(payload, arena, &e, err))
+    if (!text_embedding_reply_read(payload, arena, &e, err) || !are_vectors(&e, err))
         return false;
     out->vectors = e.vectors;
     out->rows = e.rows;

@@ -15,6 +15,7 @@
 /* What a request must have had when it ends well: SIZE_MAX where any number is right. */
 struct typed_expected {
     size_t outputs, rows; /* rows: of each output */
+    size_t dim;           /* of each row; 0: any */
 };
 
 struct typed_operation {

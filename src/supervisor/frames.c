@@ -28,7 +28,12 @@ static void on_hello(struct supervisor *s, struct child *c, const struct frame *
     struct weir_error err;
     if (!message_hello_read(f, &m, &err))
         child_lost(s, c, "%.150s", err.text);
-    else if (m.version != WIRE_VERSION || !str_eq(m.build_id, str_of(build_id)))
+    else if (c->hello)
+        child_lost(s, c, "said hello twice");
+    else if (m.version != WIRE_VERSION)
+        child_lost(s, c, "speaks version %u, this build speaks version %u", (unsigned)m.version,
+                   (unsigned)WIRE_VERSION);
+    else if (!str_eq(m.build_id, str_of(build_id)))
         child_lost(s, c, "is of another build: %.*s, not %s",
                    m.build_id.len < 40 ? (int)m.build_id.len : 40, m.build_id.data, build_id);
     else {
@@ -196,17 +201,19 @@ static void on_end(struct supervisor *s, struct child *c, struct job *j, const s
         r->outcome.finish = m.finish;
     }
     struct model *model = j->model;
+    if (m.error.code == WEIR_OK && !job_makes_sense(s, j, true, &err))
+        m.error = err;
+    const bool spoiled = j->spoiled; /* then it has failed, however it ends */
     stats_tokens(model, &m);
     if (m.error.code == WEIR_OK && !j->cancel_sent)
         forecast_ran(model, s->now_ms - j->sent_ms);
     job_end(s, j, &m.error);
-    if (m.error.code == WEIR_MODEL_FAILED || m.error.code == WEIR_INTERNAL) {
-        if (model->inspection != INSPECTION_FAILED) /* whose answer is why it takes no requests */
-            model->problem = m.error;
-        model_failure(s, model);
-    } else if (m.error.code == WEIR_OK) {
+    if (spoiled)
+        return;
+    if (m.error.code == WEIR_MODEL_FAILED || m.error.code == WEIR_INTERNAL)
+        model_failed_on(s, model, &m.error);
+    else if (m.error.code == WEIR_OK)
         model_success(s, model);
-    }
 }
 
 /* Frames about one job. */

@@ -89,10 +89,19 @@ static void who_is_of_another_build_is_not_listened_to(void **state)
     p = speaker_open();
     say_hello(&p, WIRE_VERSION + 1, build_id);
     say_plan(&p);
-    snprintf(problem, sizeof problem,
-             "a worker of model 'm' died while loading: is of another build: %s, not %s; signal 9",
-             build_id, build_id);
-    assert_ends(&p, "Spawning Failed Dead", problem);
+    assert_ends(&p, "Spawning Failed Dead",
+                "a worker of model 'm' died while loading: speaks version 2, this build speaks "
+                "version 1; signal 9");
+}
+
+static void one_hello_is_enough(void **state)
+{
+    (void)state;
+    struct speaker p = speaker_open();
+    say_hello(&p, WIRE_VERSION, build_id);
+    say_hello(&p, WIRE_VERSION, build_id);
+    assert_ends(&p, "Spawning Failed Dead",
+                "a worker of model 'm' died while loading: said hello twice; signal 9");
 }
 
 static void a_plan_comes_after_the_hello(void **state)
@@ -228,6 +237,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_is_of_another_build_is_not_listened_to),
+        cmocka_unit_test(one_hello_is_enough),
         cmocka_unit_test(a_plan_comes_after_the_hello),
         cmocka_unit_test(each_word_has_its_time),
         cmocka_unit_test(nonsense_is_no_greeting),

@@ -129,6 +129,29 @@ struct request *job_next_request(struct job *j)
     return r;
 }
 
+bool job_makes_sense(struct supervisor *s, const struct job *j, bool ended, struct weir_error *err)
+{
+    LIST_EACH(&j->requests, at) {
+        const struct request *r = CONTAINER_OF(at, struct request, link);
+        if (r->callbacks->check != NULL &&
+            !r->callbacks->check(r->context, ended ? &r->outcome : NULL, err)) {
+            log_write(s->options.log, LOG_WARN, "job",
+                      "%s: worker %u makes no sense: %s request=%s", j->model->name, j->child->id,
+                      err->text, job_label(j));
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Who answers nonsense may go on with it for ever: nobody waits for its end. */
+static void spoil(struct supervisor *s, struct job *j, const struct weir_error *error)
+{
+    j->spoiled = true;
+    job_give_up(s, j, error);
+    model_failed_on(s, j->model, error);
+}
+
 /* The whole output has arrived: to every request, and credit back when the caller asked for none.
  */
 void job_deliver(struct supervisor *s, struct job *j)
@@ -150,7 +173,10 @@ void job_deliver(struct supervisor *s, struct job *j)
     size_t bytes = payload.len;
     buffer_clear(&j->output);
     j->output_want = 0;
-    if (streamed && !own_credit)
+    struct weir_error error;
+    if (!job_makes_sense(s, j, false, &error))
+        spoil(s, j, &error);
+    else if (streamed && !own_credit)
         job_return_credit(s, j, 1, bytes);
 }
 

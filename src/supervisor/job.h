@@ -58,6 +58,7 @@ struct job {
     bool accepted, cancel_sent;
     int64_t cancel_ms;             /* when it was sent */
     bool output_seen;              /* something reached the caller: never again from the start */
+    bool spoiled;                  /* its worker answered nonsense, as its callers were told */
     char client[REQUEST_NAME_MAX]; /* of its first request: whose turn it takes */
     uint64_t affinity;
     uint8_t *payload; /* kept until its first output, so that a retry needs nothing of its worker */
@@ -82,6 +83,8 @@ void job_end(struct supervisor *s, struct job *j, const struct weir_error *error
 void job_walk(struct job *j);
 struct request *job_next_request(struct job *j);
 void job_deliver(struct supervisor *s, struct job *j);
+/* False and err when what its worker said makes no sense to a caller, which is logged. */
+bool job_makes_sense(struct supervisor *s, const struct job *j, bool ended, struct weir_error *err);
 void job_return_credit(struct supervisor *s, struct job *j, uint32_t events, uint64_t bytes);
 /* `blamed`: the worker did not leave because it was told to. */
 void job_lost(struct supervisor *s, struct job *j, const struct child *c, bool blamed);

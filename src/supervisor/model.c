@@ -128,6 +128,13 @@ void model_failure(struct supervisor *s, struct model *m)
     model_fail_jobs(s, m, &error);
 }
 
+void model_failed_on(struct supervisor *s, struct model *m, const struct weir_error *error)
+{
+    if (m->inspection != INSPECTION_FAILED) /* whose answer is why it takes no requests */
+        m->problem = *error;
+    model_failure(s, m);
+}
+
 void model_success(struct supervisor *s, struct model *m)
 {
     const struct limits *l = &s->options.limits;

@@ -82,6 +82,8 @@ void model_lost_preparation(struct supervisor *s, struct model *m, const struct 
 void model_crashed(struct supervisor *s, struct model *m, const char *what, bool counts);
 bool model_in_backoff(const struct supervisor *s, const struct model *m, struct weir_error *err);
 void model_failure(struct supervisor *s, struct model *m); /* one more for the breaker */
+/* It failed on a request, which says how. */
+void model_failed_on(struct supervisor *s, struct model *m, const struct weir_error *error);
 void model_success(struct supervisor *s, struct model *m);
 void model_inspect_anew(struct supervisor *s, struct model *m);
 void model_fail_jobs(struct supervisor *s, struct model *m, const struct weir_error *error);

@@ -6,6 +6,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#define SLOWEST ((uint64_t)16 * 1024) /* bytes a millisecond, where others wait */
+
 const char *preparation_name(enum preparation p)
 {
     static const char *const names[] = {
@@ -81,8 +83,10 @@ static struct preparer *find(struct supervisor *s, uint32_t id)
 bool prepare_start(struct supervisor *s, struct model *m, const struct pool_view *v)
 {
     struct preparer *p = &s->preparers[m->settings.program];
-    if (p->helper.id != 0)
+    if (p->helper.id != 0) {
+        p->wanted = true;
         return true;
+    }
     const struct claim claim = { .context_bytes = PREPARE_BYTES, .model = m->number };
     if (judge(&v->ledger, &claim, v->residents, v->count, v->victims).verdict != VERDICT_GRANT) {
         fail(s, m, "no memory is free for it");
@@ -91,6 +95,8 @@ bool prepare_start(struct supervisor *s, struct model *m, const struct pool_view
     struct weir_error err = { .index = -1 };
     const struct spawn_spec spec = { .program = m->settings.program, .title = "weir:prepare" };
     p->model = m;
+    p->since_ms = s->now_ms;
+    p->wanted = false;
     m->preparation = PREPARATION_RUNNING;
     lease_move(s, &p->lease, LEASE_GRANT, PREPARE_BYTES);
     event_emit(s, &(struct pool_event){ .kind = "prepare",
@@ -116,13 +122,27 @@ static void ask(struct supervisor *s, struct preparer *p)
     buffer_finish(&body);
 }
 
+/* One that ticks has all the time it needs, but not at the cost of others: it may tick for ever. */
+static int64_t turn_until(const struct supervisor *s, const struct preparer *p)
+{
+    if (p->model == NULL || !p->wanted || p->helper.killed)
+        return TIMER_NEVER;
+    return p->since_ms + s->options.limits.load_stall_ms +
+           (int64_t)(model_packed_bytes(p->model) / SLOWEST);
+}
+
 /* Progress is any change of its counter. */
 static void check_progress(struct supervisor *s, struct preparer *p)
 {
     const int64_t patience_ms = s->options.limits.load_stall_ms;
     struct helper *h = &p->helper;
     const uint64_t ticks = h->asked != 0 ? s->world->ticks(s->world->context, h->id) : p->ticks;
-    if (ticks != p->ticks) {
+    if (s->now_ms >= turn_until(s, p)) {
+        char what[80];
+        snprintf(what, sizeof what, "it took %" PRId64 " ms while others waited to be prepared",
+                 s->now_ms - p->since_ms);
+        prepare_on_gone(s, h->id, false, what);
+    } else if (ticks != p->ticks) {
         p->ticks = ticks;
         h->since_ms = s->now_ms;
     } else if (s->now_ms >= helper_until(s, h, patience_ms)) {
@@ -236,7 +256,9 @@ int64_t prepare_wake(const struct supervisor *s)
         const int64_t patience_ms = s->options.limits.load_stall_ms;
         const int64_t until = helper_until(s, h, patience_ms);
         const int64_t look = h->asked != 0 ? s->now_ms + patience_ms / 4 + 1 : until;
+        const int64_t turn = turn_until(s, &s->preparers[i]);
         at = until < at ? until : at;
+        at = turn < at ? turn : at;
         at = look < at ? look : at;
     }
     return at;

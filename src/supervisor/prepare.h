@@ -38,6 +38,8 @@ struct preparer {
     struct model *model; /* that waits for it; NULL: none does (any more) */
     struct lease lease;
     uint64_t ticks;
+    int64_t since_ms; /* since when that model is prepared */
+    bool wanted;      /* another model waits for its turn */
 };
 
 /* Will the model's next worker share packed weights, as far as can be said now? */

@@ -122,6 +122,23 @@ static void who_stands_still_is_killed_in_time(void **state)
     test_close(t);
 }
 
+/* Another model waits: 60 s, and as long as a slow disk takes for 80 MiB. */
+static void who_ticks_for_ever_keeps_nobody_waiting(void **state)
+{
+    (void)state;
+    struct test_pool *t = open_asked();
+    add(t, "other", ONE);
+    const struct test_request *r = test_submit(t, "other", "e", 0);
+    test_run_until(t, 65 * SECOND);
+    assert_int_equal(t->world.kills, 0);
+    t->world.prepare_ms = 200;
+    test_run_until(t, 66 * SECOND);
+    assert_int_equal(t->world.kills, 1);
+    assert_non_null(strstr(t->heard.news, "while others waited to be prepared"));
+    assert_ended(r, WEIR_OK);
+    test_close(t);
+}
+
 static void say(struct test_pool *t, enum frame_type type, uint64_t job, struct buffer *body)
 {
     test_emit(&t->world, 2, type, job, body);
@@ -206,6 +223,7 @@ int main(void)
         cmocka_unit_test(a_refused_start_costs_no_request),
         cmocka_unit_test(who_says_no_hello_is_killed_in_time),
         cmocka_unit_test(who_stands_still_is_killed_in_time),
+        cmocka_unit_test(who_ticks_for_ever_keeps_nobody_waiting),
         cmocka_unit_test(who_is_not_understood_is_killed),
         cmocka_unit_test(the_killed_have_nothing_to_say),
         cmocka_unit_test(who_does_not_go_is_killed_in_time),

@@ -112,6 +112,10 @@ struct request_callbacks {
     void (*on_output)(void *context, uint64_t id, struct str payload);
     void (*on_progress)(void *context, uint64_t id, uint32_t step, uint32_t steps);
     void (*on_end)(void *context, uint64_t id, const struct request_outcome *outcome);
+    /* May be NULL. False and err when what its worker said makes no sense: the request fails with
+     * that, and so has the model. Asked after each output, and of a good end before it is one;
+     * `end` is NULL until then. */
+    bool (*check)(void *context, const struct request_outcome *end, struct weir_error *err);
 };
 
 /* `payload` is given: allocated by base/mem.h, and the supervisor's from a successful submit on. */

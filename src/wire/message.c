@@ -55,6 +55,7 @@ static void error_read(struct reader *r, struct weir_error *m)
         read.code = (enum weir_code)code;
         if (text.len > 0)
             memcpy(read.text, text.data, text.len);
+        str_blank_controls(read.text); /* it may name what a hostile file says */
         *m = read;
     }
 }

@@ -328,6 +328,23 @@ static void a_part_is_bounded(void **state)
     }
 }
 
+/* A tensor may be called anything, and people read of it on terminals. */
+static void an_error_text_has_no_control_characters(void **state)
+{
+    (void)state;
+    const struct weir_error e = { .code = WEIR_LOAD_FAILED,
+                                  .index = -1,
+                                  .text = "tensor '\x1b[2J\nforged\xc2\x9b' is m\xc3\xb6glich" };
+    struct weir_error read, err;
+    struct buffer b;
+    buffer_init(&b, FRAME_BODY_MAX);
+    message_failed_write(&b, &e);
+    const struct frame f = { .type = FRAME_FAILED, .body = b.data, .length = (uint32_t)b.len };
+    assert_true(message_failed_read(&f, &read, &err));
+    assert_string_equal(read.text, "tensor ' [2J forged  ' is m\xc3\xb6glich");
+    buffer_finish(&b);
+}
+
 static void the_longest_error_text_passes(void **state)
 {
     (void)state;
@@ -356,6 +373,7 @@ int main(void)
         cmocka_unit_test(changed_bytes_do_no_harm),
         cmocka_unit_test(values_out_of_range_are_refused),
         cmocka_unit_test(a_part_is_bounded),
+        cmocka_unit_test(an_error_text_has_no_control_characters),
         cmocka_unit_test(the_longest_error_text_passes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,11 +25,12 @@ static const struct code_row *row_of(enum weir_code code)
 }
 
 /* A precision may have cut a foreign name within a character, and a path may hold any byte. */
-static void keep_utf8(char *text)
+static void keep_printable(char *text)
 {
     const struct str all = str_of(text);
     for (size_t at = str_utf8_valid(all); at < all.len; at = str_utf8_valid(all))
         text[at] = '?';
+    str_blank_controls(text);
 }
 
 enum weir_code weir_fail(struct weir_error *err, enum weir_code code, const char *format, ...)
@@ -43,7 +44,7 @@ enum weir_code weir_fail(struct weir_error *err, enum weir_code code, const char
     va_start(args, format);
     str_vprint(fresh.text, sizeof(fresh.text), format, args);
     va_end(args);
-    keep_utf8(fresh.text);
+    keep_printable(fresh.text);
     *err = fresh;
     return code;
 }
@@ -63,7 +64,7 @@ enum weir_code weir_fail_os(struct weir_error *err, enum weir_code code, int os_
     if (strerror_r(os_errno, why, sizeof(why)) != 0)
         str_print(why, sizeof(why), "error %d of the system", os_errno);
     str_print(fresh.text, sizeof(fresh.text), "%s: %s", what, why);
-    keep_utf8(fresh.text);
+    keep_printable(fresh.text);
     *err = fresh;
     return code;
 }
@@ -79,7 +80,7 @@ enum weir_code weir_wrap(struct weir_error *err, const char *format, ...)
     va_end(args);
     char text[sizeof(err->text)] = "";
     str_print(text, sizeof(text), "%s: %s", context, err->text);
-    keep_utf8(text);
+    keep_printable(text);
     memcpy(err->text, text, sizeof(text));
     return err->code;
 }

@@ -2,8 +2,8 @@
  *
  * A function that can fail for more than one reason returns enum weir_code and takes the error last
  * (NULL is allowed). It is filled once, where the fact is known; callers add context with weir_wrap
- * and the top logs it once. Its text is UTF-8, whatever was put into it: a byte that is not part of
- * any character is shown as '?'. */
+ * and the top logs it once. Its text is UTF-8 in one line, whatever was put into it: a byte that is
+ * not part of any character is shown as '?', and a control character as spaces. */
 #ifndef BASE_ERROR_H
 #define BASE_ERROR_H
 

@@ -140,6 +140,19 @@ static void the_text_is_utf8(void **state)
     assert_non_null(strstr(err.text, "'/a?/ï'"));
 }
 
+/* A name from a hostile file, shown on a terminal, may not command it. */
+static void the_text_has_no_controls(void **state)
+{
+    (void)state;
+    struct weir_error err;
+    weir_fail(&err, WEIR_LOAD_FAILED, "tensor '%s'", "\x1b[31m\x07\x7f\n");
+    assert_string_equal(err.text, "tensor ' [31m   '");
+    weir_wrap(&err, "'%s'",
+              "\xc2\x9b"
+              "2J\u00a0\u0100");
+    assert_string_equal(err.text, "'  2J\u00a0\u0100': tensor ' [31m   '");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -147,7 +160,7 @@ int main(void)
         cmocka_unit_test(names_the_errno),         cmocka_unit_test(wraps_in_front),
         cmocka_unit_test(refills_from_itself),     cmocka_unit_test(long_texts_end_in_an_ellipsis),
         cmocka_unit_test(cuts_between_characters), cmocka_unit_test(the_table_answers),
-        cmocka_unit_test(the_text_is_utf8),
+        cmocka_unit_test(the_text_is_utf8),        cmocka_unit_test(the_text_has_no_controls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

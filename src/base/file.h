@@ -20,8 +20,9 @@ enum weir_code file_write_atomic(const char *path, const void *data, size_t byte
  * loss of power it may be empty. */
 enum weir_code file_write_cache(const char *path, const void *data, size_t bytes,
                                 struct weir_error *err);
-bool file_exists(const char *path);
+bool file_exists(const char *path); /* errno says why not, here and below */
 bool file_is_folder(const char *path);
+bool file_is_regular(const char *path);
 bool file_is_link(const char *path); /* symbolic, wherever it leads or not */
 /* Makes the folder and those above it that are missing, for this user alone; false with errno when
  * there is none in the end. */

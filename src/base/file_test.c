@@ -83,6 +83,8 @@ static void reads_what_it_wrote(void **state)
     mem_free(data);
     assert_true(file_exists(path));
     assert_false(file_is_folder(path));
+    assert_true(file_is_regular(path));
+    assert_false(file_is_regular("/dev/null"));
     assert_int_equal(unlink(path), 0);
     assert_false(file_exists(path));
     mem_free(path);

@@ -72,7 +72,7 @@ static void print_inspection(const json_t *about, struct buffer *out)
     print_text(out, "  default", about, "default_prompt");
 }
 
-/* The plan: coefficients, and what they come to for the first worker. */
+/* The plan: coefficients, and what they come to for the first worker, or for one more. */
 static void print_sizes(const json_t *plan, struct buffer *out)
 {
     static const struct {
@@ -87,13 +87,15 @@ static void print_sizes(const json_t *plan, struct buffer *out)
         { "needed",             "first worker", "of the budget, as it would be granted"},
     };
     const json_t *const about = json_object_get(plan, "about");
+    const char *const verdict = json_string_value(json_object_get(plan, "verdict"));
+    const bool is_loaded = verdict != NULL && strcmp(verdict, "loaded") == 0;
     struct size_text size;
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
         const bool is_sum = strcmp(rows[i].key, "needed") == 0;
         const json_t *const of = is_sum ? plan : about;
         if (ask_number(of, rows[i].key) == 0)
             continue;
-        label(out, rows[i].label);
+        label(out, is_sum && is_loaded ? "next worker" : rows[i].label);
         buffer_printf(out, "%-10s %s\n", ask_size(of, rows[i].key, &size), rows[i].says);
     }
     if (ask_number(about, "slots") > 0) {

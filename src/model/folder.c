@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 
+#include <errno.h>
 #include <string.h>
 
 void folder_init(struct folder *f, const char *path)
@@ -21,12 +22,19 @@ void folder_finish(struct folder *f)
     memset(f, 0, sizeof(*f));
 }
 
+static bool is_absence(int why)
+{
+    return why == ENOENT || why == ENOTDIR;
+}
+
 /* What is at a path that is no folder. */
 static enum weir_code refuse_path(const char *path, struct weir_error *err)
 {
     const struct str text = str_of(path);
-    if (!file_exists(path))
+    if (!file_exists(path) && is_absence(errno))
         return weir_fail(err, WEIR_LOAD_FAILED, "there is no model folder '%s'", path);
+    if (!file_exists(path))
+        return weir_fail_os(err, WEIR_LOAD_FAILED, errno, "cannot look at '%s'", path);
     if (str_ends(text, STR(".gguf")))
         return weir_fail(err, WEIR_LOAD_FAILED,
                          "GGUF files are not served yet, only folders with config.json and "
@@ -42,10 +50,15 @@ enum weir_code folder_path(const struct folder *f, const char *name, char **out,
         return refuse_path(f->path, err);
     char *path = file_join(f->path, name);
     if (!file_exists(path)) {
+        const int why = errno;
         const bool dangles = file_is_link(path);
+        if (dangles || is_absence(why))
+            weir_fail(err, WEIR_LOAD_FAILED, "the file '%.60s' is missing in '%s'%s", name, f->path,
+                      dangles ? ": its link leads nowhere" : "");
+        else
+            weir_fail_os(err, WEIR_LOAD_FAILED, why, "cannot look at '%s'", path);
         mem_free(path);
-        return weir_fail(err, WEIR_LOAD_FAILED, "the file '%.60s' is missing in '%s'%s", name,
-                         f->path, dangles ? ": its link leads nowhere" : "");
+        return WEIR_LOAD_FAILED;
     }
     *out = path;
     return WEIR_OK;
@@ -60,12 +73,19 @@ static enum weir_code read_file(struct folder *f, const char *name, size_t bytes
                          name, FOLDER_FILES_MAX);
     if (folder_path(f, name, &path, err) != WEIR_OK)
         return WEIR_LOAD_FAILED;
+    if (!file_is_regular(path)) { /* opening a device may be an act */
+        weir_fail(err, WEIR_LOAD_FAILED, "'%s' is not a regular file", path);
+        mem_free(path);
+        return WEIR_LOAD_FAILED;
+    }
     struct folder_file *file = &f->files[f->count];
     buffer_init(&file->text, bytes_max);
     enum weir_code code = file_read(path, &file->text, err);
     mem_free(path);
     if (code == WEIR_OK && file->text.len == 0)
         code = weir_fail(err, WEIR_LOAD_FAILED, "'%.60s' is empty (0 bytes)", name);
+    if (code == WEIR_OK && folder_is_pointer(buffer_view(&file->text)))
+        code = weir_fail(err, WEIR_LOAD_FAILED, "'%.60s': " FOLDER_POINTER_SAYS, name);
     if (code != WEIR_OK) {
         buffer_finish(&file->text);
         if (err)
@@ -78,6 +98,11 @@ static enum weir_code read_file(struct folder *f, const char *name, size_t bytes
     return WEIR_OK;
 }
 
+bool folder_is_pointer(struct str data)
+{
+    return str_starts(data, STR("version https://git-lfs"));
+}
+
 bool folder_is_inside(const char *name)
 {
     return name[0] != '/' && strstr(name, "..") == NULL;
@@ -86,7 +111,7 @@ bool folder_is_inside(const char *name)
 bool folder_has(const struct folder *f, const char *name)
 {
     char *path = file_join(f->path, name);
-    bool there = file_exists(path) || file_is_link(path);
+    bool there = file_exists(path) || file_is_link(path) || !is_absence(errno);
     mem_free(path);
     return there;
 }

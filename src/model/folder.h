@@ -46,7 +46,11 @@ enum weir_code folder_text(struct folder *f, const char *name, size_t bytes_max,
 
 /* Whether a name that a file gives leads to a place inside the folder. */
 bool folder_is_inside(const char *name);
-/* A link that leads nowhere counts: its file is missing, not one that the model does without. */
+/* Whether this is what a clone without Git LFS leaves in the place of a file. */
+#define FOLDER_POINTER_SAYS "it is a pointer of Git LFS, the file itself was not fetched"
+bool folder_is_pointer(struct str data);
+/* A link that leads nowhere counts, and what may not be looked at: such a file is not one that the
+ * model does without. */
 bool folder_has(const struct folder *f, const char *name);
 
 /* "folder/name", as file_join; WEIR_LOAD_FAILED when the folder or the file is not there. */

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/reader.h"
+#include "model/folder.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -194,6 +195,8 @@ static enum weir_code read_header(struct safetensors *s, struct weir_error *err)
     if (!reader_ok(&reader))
         return weir_fail(err, WEIR_LOAD_FAILED, "the file has %zu bytes, a header takes more",
                          s->map.size);
+    if (folder_is_pointer((struct str){ (const char *)s->map.data, s->map.size }))
+        return weir_fail(err, WEIR_LOAD_FAILED, FOLDER_POINTER_SAYS);
     if (length == 0 || length > SAFETENSORS_HEADER_BYTES_MAX)
         return weir_fail(err, WEIR_LOAD_FAILED,
                          "the header states a length of %" PRIu64 ", the limits are 1 and %" PRIu64,

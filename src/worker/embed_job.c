@@ -22,6 +22,8 @@ static enum weir_code count_prompt(struct embed_job *j, const struct tokenizer *
     if (code == WEIR_OK) {
         const size_t bytes = bare.count * sizeof(*bare.ids);
         size_t lead = 0;
+        if (bytes == 0 && whole.count > 0) /* white space: all but what closes it */
+            lead = whole.count - 1;
         while (bytes > 0 && lead + bare.count < whole.count &&
                memcmp(whole.ids + lead, bare.ids, bytes) != 0)
             lead++;

@@ -432,6 +432,7 @@ def test_show(serve, weir, tmp_path):
         good, bad = done.stdout.split("\n\n")
         for row in (f"path +{FAKE}&weights=3MiB".replace("?", r"\?"), "aliases +other", "architecture +fake",
                     "capabilities +text_embedding", "dimensions +8", "weights +3 MiB",
+                    f"{'next' if host == server.url else 'first'} worker +[0-9]",
                     "settings .*min_workers 1.*precision bf16.*preload yes"):
             assert re.search(rf"^  {row}", good, re.M), (row, good)
         assert re.search("^  problem +.*/nowhere", bad, re.M) and "architecture" not in bad

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import re
+import shutil
 import signal
 
 import pytest
@@ -208,6 +209,15 @@ def test_a_prompt_by_its_name(serve):
     assert server.embed("water", prompt_name="passage").vectors == plain.vectors
     assert server.embed("water", prompt_name=None).vectors == plain.vectors
     assert server.embed("water", prompt_name="").vectors == plain.vectors
+
+
+def test_a_prompt_of_white_space_is_a_prompt(serve, tmp_path):
+    """It makes no tokens of its own; pooling leaves out the ones that lead, as with any other prompt."""
+    shutil.copytree(PROMPTED, tmp_path / "m")
+    (tmp_path / "m" / "config_sentence_transformers.json").write_text('{"prompts":{"query":" "}}')
+    server = serve({"m": tmp_path / "m"})
+    plain, prompted = server.embed("water"), server.embed("water", prompt_name="query")
+    assert plain.json["usage"] == prompted.json["usage"] and plain.vectors != prompted.vectors
 
 
 def test_requests_with_other_prompts_are_not_one(serve):

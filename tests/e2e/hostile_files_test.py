@@ -72,6 +72,7 @@ def second_over_first(header):
 HEADER, DATA = read_weights()
 OFFSET = str(begin_of(HEADER))
 AT_OFFSET = f"at offset {OFFSET} "
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 110336\n"
 WEIGHTS = {
     "overlap": (with_header(second_over_first), ["self.", "offset"]),
     "beyond-the-end": (with_tensor(data_offsets=[begin_of(HEADER), len(DATA) + 4]),
@@ -95,6 +96,8 @@ WEIGHTS = {
     "truncated": (with_header(lambda _: None)[:-1], ["tensor", "offset"]),
     "header-truncated": (with_header(lambda _: None)[:100], ["header", "length"]),
     "no-bytes": (b"", ["empty"]),
+    "git-lfs-pointer": (POINTER, ["Git LFS"]),
+    "name-of-controls": (with_header(lambda h: h.update({"\x1b[2J\n": 1})), ["' [2J '"]),
     "seven-bytes": (b"\x02" + bytes(6), ["7 bytes"]),
 }
 CONFIGURATION = {
@@ -110,6 +113,7 @@ CONFIGURATION = {
                          ["model.safetensors", WORDS, AT_OFFSET, "[256,32]", "[999,32]"]),
     "other-width": ("config.json", with_config(hidden_size=64), ["32", "64"]),
     "empty": ("config.json", b"", ["config.json", "0 bytes"]),
+    "controls": ("config.json", b"\x1b[2J", ["'config.json'", "JSON"]),
     "pooling-empty": ("1_Pooling/config.json", b"", ["1_Pooling/config.json", "0 bytes"]),
 }
 TOKENIZER = {
@@ -119,6 +123,7 @@ TOKENIZER = {
     "more-ids": (with_piece("of no row", 300), ["300", "256"]),
     "nothing": (b"{}", ["model"]),
     "zeros": (bytes(4096), []),
+    "git-lfs-pointer": (POINTER, ["Git LFS"]),
 }
 
 
@@ -171,3 +176,26 @@ def test_weights_that_are_not_finite(serve, tmp_path, number):
         assert "finite" in answer.error["message"]
     assert server.workers("bad") != [] and "Dead" not in server.log_text()
     assert server.embed(model="good").status == 200
+
+
+@pytest.mark.parametrize("file", ["config.json", "modules.json", "1_Pooling/config.json", "tokenizer.json",
+                                  "model.safetensors"])
+def test_what_is_no_file(serve, tmp_path, file):
+    """A folder, a pipe that nobody writes and a device without an end are refused by name at once."""
+    makers = {"folder": os.mkdir, "pipe": os.mkfifo, "device": lambda path: os.symlink("/dev/zero", path)}
+    models = {name: spoil(tmp_path / name, {}) for name in makers}
+    for name, make in makers.items():
+        os.unlink(models[name] / file)
+        make(models[name] / file)
+    server = serve({**models, "good": TINY})
+    expect_refusals(server, {name: [f"{name}/{file}' is not a regular file"] for name in models})
+
+
+def test_what_may_not_be_looked_at_is_not_absent(serve, tmp_path):
+    """An optional file decides the vectors too: only one that is not there may be done without."""
+    bad = spoil(tmp_path / "bad", {})
+    os.unlink(bad / "modules.json")
+    shutil.rmtree(bad / "1_Pooling")
+    os.symlink("1_Pooling", bad / "1_Pooling")
+    server = serve({"bad": bad, "good": TINY})
+    expect_refusals(server, {"bad": ["1_Pooling/config.json", "symbolic links"]})

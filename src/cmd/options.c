@@ -443,6 +443,19 @@ void options_help(const struct option *table, size_t count, struct buffer *out)
     }
 }
 
+/* Of items NAME=VALUE the last one of a name counts. */
+static bool is_overridden(const struct option_list *list, size_t item)
+{
+    struct str name, value, other;
+    str_cut(str_of(list->items[item]), '=', &name, &value);
+    for (size_t i = item + 1; i < list->count; i++) {
+        str_cut(str_of(list->items[i]), '=', &other, &value);
+        if (str_eq(name, other))
+            return true;
+    }
+    return false;
+}
+
 void options_print(const struct options *o, struct buffer *out)
 {
     for (size_t i = 0; i < o->count; i++) {
@@ -451,8 +464,9 @@ void options_print(const struct options *o, struct buffer *out)
         const struct option_list *const list = field(o, i);
         if (row->type == OPTION_LIST && list->count > 0) {
             for (size_t k = 0; k < list->count; k++)
-                buffer_printf(out, "%s = %s  (%s)\n", row->name, list->items[k],
-                              value->origins.items[k]);
+                if (!is_merged(row) || !is_overridden(list, k))
+                    buffer_printf(out, "%s = %s  (%s)\n", row->name, list->items[k],
+                                  value->origins.items[k]);
             continue;
         }
         const char *nothing = row->type == OPTION_FLAG ? "no" : "none";

@@ -314,7 +314,8 @@ static void test_printing_names_every_source(void **state)
     struct buffer out;
     (void)state;
     assert_int_equal(read(&c, "idle = 5\n[limits]\nqueue_jobs = 5\n[model b]\npath=fake:b\nslots=3",
-                          FLAGS("--max-workers=6"), &err),
+                          FLAGS("--max-workers=6", "--limit=pong_ms=1s", "--limit=pong_ms=3s"),
+                          &err),
                      WEIR_OK);
     buffer_init(&out, 1 << 20);
     serve_config_print(&c, &out);
@@ -324,6 +325,8 @@ static void test_printing_names_every_source(void **state)
             fail_msg("'%s' is not in:\n%s", expected[i], (const char *)out.data);
     }
     assert_null(strstr((const char *)out.data, "queue_jobs=1024"));
+    assert_non_null(strstr((const char *)out.data, "limit = pong_ms=3s  (flag)"));
+    assert_null(strstr((const char *)out.data, "pong_ms=1s"));
     buffer_finish(&out);
     serve_config_finish(&c);
 }

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/size.h"
+#include "server/access.h"
 
 #include "weir/limits.h"
 
@@ -186,13 +187,37 @@ static enum weir_code read_limit(struct serve_settings *s, const char *text, str
  * where a wrong one is wrong usage. */
 static enum weir_code check_address(const char *text, struct weir_error *err)
 {
-    struct str host = str_of(text);
-    uint64_t port = 0;
-    while (host.len > 0 && host.data[host.len - 1] != ':')
-        host.len--;
-    if (host.len < 2 || !str_to_u64(str_of(text + host.len), &port) || port > 65535)
+    struct str name, port;
+    if (!access_split(str_of(text), &name, &port) || port.data == NULL)
         return weir_fail(err, WEIR_INVALID,
                          "'%s' is not of the form HOST:PORT with a port up to 65535", text);
+    return WEIR_OK;
+}
+
+static enum weir_code check_host(const char *text, struct weir_error *err)
+{
+    return access_can_be_host(str_of(text))
+               ? WEIR_OK
+               : weir_fail(err, WEIR_INVALID, "'%s' is not a name or address without a port", text);
+}
+
+static enum weir_code check_origin(const char *text, struct weir_error *err)
+{
+    return access_can_be_origin(str_of(text))
+               ? WEIR_OK
+               : weir_fail(err, WEIR_INVALID,
+                           "'%s' is not an origin, as in https://app.example, without a path",
+                           text);
+}
+
+static enum weir_code check_items(const struct options *o, const char *name,
+                                  const struct option_list *list,
+                                  enum weir_code (*check)(const char *text, struct weir_error *err),
+                                  struct weir_error *err)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (check(list->items[i], err) != WEIR_OK)
+            return options_wrap(o, name, i, err);
     return WEIR_OK;
 }
 
@@ -231,11 +256,12 @@ enum weir_code serve_settings_read(struct serve_settings *s, const struct option
     s->pool_limits = mem_new(options->limits.count + 1, sizeof(*s->pool_limits));
     s->limit_names = mem_new(options->limits.count + 1, sizeof(*s->limit_names));
     enum weir_code code = check_workers(o, options, err);
-    for (size_t i = 0; i < options->listen.count && code == WEIR_OK; i++) {
-        code = check_address(options->listen.items[i], err);
-        if (code != WEIR_OK)
-            options_wrap(o, "listen", i, err);
-    }
+    if (code == WEIR_OK)
+        code = check_items(o, "listen", &options->listen, check_address, err);
+    if (code == WEIR_OK)
+        code = check_items(o, "allow-host", &options->allow_hosts, check_host, err);
+    if (code == WEIR_OK)
+        code = check_items(o, "allow-origin", &options->allow_origins, check_origin, err);
     for (size_t i = 0; i < options->limits.count && code == WEIR_OK; i++) {
         code = read_limit(s, options->limits.items[i], err);
         if (code != WEIR_OK)

@@ -77,20 +77,24 @@ static void test_refusals(void **state)
     static const struct {
         const char *first, *second, *says;
     } cases[] = {
-        {"--idle=10",              "--idle-label=11", "11 s is more than idle, 10 s" },
-        { "--min-workers=3",       "--max-workers=2", "3 is more than max-workers, 2"},
-        { "--listen=localhost",    "",                "HOST:PORT"                    },
-        { "--listen=:80",          "",                "HOST:PORT"                    },
-        { "--listen=[::1]:65536",  "",                "HOST:PORT"                    },
-        { "--limit=queue_jobs",    "",                "NAME=VALUE"                   },
-        { "--limit=queue_jobs=-1", "",                "'-1'"                         },
-        { "--limit=body_bytes=0",  "",                "less than 1"                  },
-        { "--limit=head_ms=soon",  "",                "head_ms"                      },
-        { "--limit=quue_jobs=1",   "",                "perhaps 'queue_jobs'"         },
-        { "--limit=queue_jobs=0",  "",                "--limit: queue_jobs"          },
-        { "--idle=2147484",        "",                "2147484"                      },
-        { "--threads=0",           "",                "1 to 1024"                    },
-        { "--log-level=loud",      "",                "debug|info|warn|error"        },
+        {"--idle=10",                 "--idle-label=11", "11 s is more than idle, 10 s" },
+        { "--min-workers=3",          "--max-workers=2", "3 is more than max-workers, 2"},
+        { "--listen=localhost",       "",                "HOST:PORT"                    },
+        { "--listen=:80",             "",                "HOST:PORT"                    },
+        { "--listen=[::1]:65536",     "",                "HOST:PORT"                    },
+        { "--listen=::1:80",          "",                "HOST:PORT"                    },
+        { "--listen=http://a:80",     "",                "HOST:PORT"                    },
+        { "--allow-host=a:80",        "",                "without a port"               },
+        { "--allow-origin=http://a/", "",                "without a path"               },
+        { "--limit=queue_jobs",       "",                "NAME=VALUE"                   },
+        { "--limit=queue_jobs=-1",    "",                "'-1'"                         },
+        { "--limit=body_bytes=0",     "",                "less than 1"                  },
+        { "--limit=head_ms=soon",     "",                "head_ms"                      },
+        { "--limit=quue_jobs=1",      "",                "perhaps 'queue_jobs'"         },
+        { "--limit=queue_jobs=0",     "",                "--limit: queue_jobs"          },
+        { "--idle=2147484",           "",                "2147484"                      },
+        { "--threads=0",              "",                "1 to 1024"                    },
+        { "--log-level=loud",         "",                "debug|info|warn|error"        },
     };
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

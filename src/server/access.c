@@ -113,6 +113,34 @@ bool access_split(struct str host, struct str *name, struct str *port)
     return end > 0 && host.data[end] == ':' && is_port(*port);
 }
 
+static bool has_any(struct str text, const char *bytes)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (strchr(bytes, text.data[i]) != NULL)
+            return true;
+    return false;
+}
+
+static bool is_host(struct str host, bool with_port)
+{
+    struct str name, port;
+    return access_split(host, &name, &port) && (with_port || port.data == NULL) &&
+           !has_any(name, "/?#@*, \t");
+}
+
+bool access_can_be_host(struct str name)
+{
+    return is_host(name, false);
+}
+
+bool access_can_be_origin(struct str origin)
+{
+    for (size_t i = 1; i + 3 <= origin.len; i++)
+        if (memcmp(origin.data + i, "://", 3) == 0)
+            return is_host((struct str){ origin.data + i + 3, origin.len - i - 3 }, true);
+    return str_eq(origin, STR("null"));
+}
+
 bool access_host_is_allowed(const struct access *a, struct str host)
 {
     struct str name, port;

@@ -27,6 +27,10 @@ void access_allow_host(struct access *a, struct str name);     /* "models.lan", 
 void access_allow_addresses(struct access *a);                 /* as a Host, any IPv4 or IPv6 */
 void access_allow_origin(struct access *a, struct str origin); /* "https://app.example:8443" */
 
+/* Whether a request could say so: a host has no port here, an origin no path. */
+bool access_can_be_host(struct str name);
+bool access_can_be_origin(struct str origin);
+
 /* `host` is a Host field: a name or address, with or without port. */
 bool access_host_is_allowed(const struct access *a, struct str host);
 /* `host` is the Host field of the same request, which has been allowed. */

@@ -124,12 +124,40 @@ static void origins_are_matched(void **state)
     access_finish(&a);
 }
 
+static void what_nobody_says_is_told(void **state)
+{
+    static const char *const hosts[] = { "models.lan", "10.0.0.1", "[fe80::1]" };
+    static const char *const no_hosts[] = {
+        "", "models.lan:80", "http://models.lan", "models.lan/", "*", "::1", "a b", "a,b",
+    };
+    static const char *const origins[] = { "https://app.example", "http://[::1]:80", "null",
+                                           "chrome-extension://abcd" };
+    static const char *const no_origins[] = {
+        "",  "app.example", "https://app.example/", "https://", "https://a:", "https://*.a.example",
+        "*", "://a",
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(hosts); i++)
+        if (!access_can_be_host(str_of(hosts[i])))
+            fail_msg("no host: %s", hosts[i]);
+    for (size_t i = 0; i < ARRAY_COUNT(no_hosts); i++)
+        if (access_can_be_host(str_of(no_hosts[i])))
+            fail_msg("a host: %s", no_hosts[i]);
+    for (size_t i = 0; i < ARRAY_COUNT(origins); i++)
+        if (!access_can_be_origin(str_of(origins[i])))
+            fail_msg("no origin: %s", origins[i]);
+    for (size_t i = 0; i < ARRAY_COUNT(no_origins); i++)
+        if (access_can_be_origin(str_of(no_origins[i])))
+            fail_msg("an origin: %s", no_origins[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hosts_are_matched),
         cmocka_unit_test(addresses_are_taken_where_all_are_listened_on),
         cmocka_unit_test(origins_are_matched),
+        cmocka_unit_test(what_nobody_says_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -148,13 +148,6 @@ static void linger(struct connection *c)
     set_reading(c, true);
 }
 
-void connection_retire(struct connection *c)
-{
-    c->is_last = true;
-    if (c->state == HEAD)
-        connection_drop(c);
-}
-
 static void name_peer(struct connection *c)
 {
     struct sockaddr_storage peer;
@@ -363,6 +356,18 @@ static void refuse_rest(struct connection *c, const struct weir_error *err)
     if (c->exchange == NULL)
         c->exchange = exchange_create(c->server, c, http_head_request(c->head), false);
     exchange_fail(c->exchange, err, NULL);
+}
+
+void connection_retire(struct connection *c)
+{
+    struct weir_error err;
+    c->is_last = true;
+    if (c->state == HEAD) {
+        connection_drop(c);
+    } else if (c->state == BODY) {
+        weir_fail(&err, WEIR_SHUTTING_DOWN, "the server shut down before the whole body was here");
+        refuse_rest(c, &err);
+    }
 }
 
 static void on_event(struct connection *c, const struct http_event *event)

@@ -28,13 +28,14 @@
 
 /* --- life ------------------------------------------------------------------------------------- */
 
+/* Fit for a header, a path, and a line of the log. */
 static bool is_sane_id(struct str id)
 {
     for (size_t i = 0; i < id.len; i++) {
         char b = id.data[i];
         bool is_alphanumeric =
             (b >= 'a' && b <= 'z') || (b >= 'A' && b <= 'Z') || (b >= '0' && b <= '9');
-        if (!is_alphanumeric && b != '.' && b != '_' && b != '-')
+        if (!is_alphanumeric && (b == '\0' || strchr("._-~:/=+@", b) == NULL))
             return false;
     }
     return id.len > 0 && id.len <= EXCHANGE_ID_MAX;

@@ -114,7 +114,7 @@ static void every_mistake_is_named(void **state)
         { "{\"input\":[[1],[]]}",                  "input[1]' is an empty array",         1 },
         { "{\"input\":[[1],[true]]}",              "a boolean where token id 0",          1 },
         { "{\"input\":[[[1]]]}",                   "an array where token id 0",           0 },
-        { "{\"input\":[null]}",                    "its first element is nothing",        -1},
+        { "{\"input\":[null]}",                    "its first element is null",           -1},
         { "{\"input\":[\"a\",\"b\",\"c\",\"d\"]}", "4 elements, the limit inputs is 3",   -1},
         { "[]",                                    "must be a JSON object, not an array", -1},
     };

@@ -76,13 +76,25 @@ static bool is_json(struct str content_type)
     return str_eq_ignore_case(str_trim(type), STR("application/json"));
 }
 
+static enum weir_code check_type(const struct exchange *x, struct weir_error *err)
+{
+    struct str type = exchange_header(x, STR("content-type"));
+    struct str coding = exchange_header(x, STR("content-encoding"));
+    if (!is_json(type))
+        return weir_fail(err, WEIR_MEDIA_TYPE,
+                         "the content type must be application/json, not '%.*s'",
+                         (int)(type.len < 80 ? type.len : 80), type.data);
+    if (coding.len > 0 && !str_eq_ignore_case(coding, STR("identity")))
+        return weir_fail(err, WEIR_MEDIA_TYPE,
+                         "the body must have no content encoding, such as '%.*s'",
+                         (int)(coding.len < 80 ? coding.len : 80), coding.data);
+    return WEIR_OK;
+}
+
 void json_body_read(struct exchange *x, void (*then)(struct exchange *x))
 {
-    struct str content_type = exchange_header(x, STR("content-type"));
     struct weir_error err;
-    if (!is_json(content_type)) {
-        weir_fail(&err, WEIR_MEDIA_TYPE, "the content type must be application/json, not '%.*s'",
-                  (int)(content_type.len < 80 ? content_type.len : 80), content_type.data);
+    if (check_type(x, &err) != WEIR_OK) {
         exchange_fail(x, &err, NULL);
         return;
     }

@@ -73,7 +73,7 @@ enum json_kind json_read_kind(const struct json_value *v)
 const char *json_read_kind_name(const struct json_value *v)
 {
     switch (json_read_kind(v)) {
-    case JSON_IS_NULL: return "nothing";
+    case JSON_IS_NULL: return "null";
     case JSON_IS_BOOL: return "a boolean";
     case JSON_IS_INTEGER: return "an integer";
     case JSON_IS_REAL: return "a number with a fraction";
@@ -81,7 +81,7 @@ const char *json_read_kind_name(const struct json_value *v)
     case JSON_IS_ARRAY: return "an array";
     case JSON_IS_OBJECT: return "an object";
     }
-    return "nothing";
+    return "null";
 }
 
 const struct json_value *json_read_field(const struct json_value *object, const char *name)

@@ -31,8 +31,10 @@ enum weir_priority request_fields_priority(struct json_fields *f, struct str hea
     for (size_t i = 0; i < ARRAY_COUNT(words); i++)
         if (str_eq_ignore_case(text, words[i].name))
             return words[i].priority;
-    json_fields_fail(f, "priority",
-                     "'priority' must be critical, high, normal, low or batch, not '%.*s'",
+    const bool is_header = text.data == header.data;
+    json_fields_fail(f, is_header ? "x-weir-priority" : "priority",
+                     "%s must be critical, high, normal, low or batch, not '%.*s'",
+                     is_header ? "the header x-weir-priority" : "'priority'",
                      (int)(text.len < 40 ? text.len : 40), text.data);
     return WEIR_PRIORITY_NORMAL;
 }

@@ -149,6 +149,7 @@ static void on_detokenize_json(struct exchange *x)
     struct weir_tokenize tokenize = { .size = sizeof(tokenize), .inputs = &ids, .count = 1 };
     struct weir_request request = { .operation = WEIR_DETOKENIZE, .input = &tokenize };
     begin_collecting(x);
+    x->input_param = "tokens";
     request_fields_read(x, &f, &request);
     inputs_read_ids(&f, "tokens", &x->arena, &ids);
     if (json_fields_ok(&f))

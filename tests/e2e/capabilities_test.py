@@ -211,7 +211,7 @@ def test_priority_and_keep_alive_are_read(server):
             answer = server.post(path, {**body, **fields})
             assert answer.status == 400 and answer.error["param"] == next(iter(fields)), answer
     answer = server.post(*embed("text", "x"), {"x-weir-priority": "now"})
-    assert answer.status == 400 and answer.error["param"] == "priority", answer
+    assert answer.status == 400 and answer.error["param"] == "x-weir-priority", answer
 
 
 # --- errors before the answer begins -------------------------------------------------------------

@@ -139,6 +139,14 @@ def test_wrong_content_type(server, kind):
     assert answer.error["code"] == "unsupported_media_type" and kind in answer.error["message"]
 
 
+def test_encoded_content(server):
+    """A body that is packed is refused by the name of its coding, not called bad JSON."""
+    body = {"model": "m", "input": "x"}
+    answer = server.post("/v1/embeddings", body, {"Content-Encoding": "gzip"})
+    assert answer.status == 415 and "'gzip'" in answer.error["message"], answer
+    assert server.post("/v1/embeddings", body, {"Content-Encoding": "Identity"}).status == 200
+
+
 @pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "Application/JSON"])
 def test_right_content_types(server, kind):
     answer = server.post("/v1/embeddings", {"model": "m", "input": "x"}, {"Content-Type": kind})
@@ -308,6 +316,8 @@ def test_token_ids_as_input(server):
 def test_request_ids(server):
     kept = server.embed(headers={"x-request-id": "my-own.id_7"})
     assert kept.headers["x-request-id"] == "my-own.id_7"
+    traced = server.embed(headers={"x-request-id": "Root=1-67/a+b:c@d~e"})
+    assert traced.headers["x-request-id"] == "Root=1-67/a+b:c@d~e"
     first, second = server.embed(), server.get("/nothing")
     assert first.headers["x-request-id"] and second.headers["x-request-id"]
     assert first.headers["x-request-id"] != second.headers["x-request-id"]

@@ -204,6 +204,8 @@ def test_tiny_tokens(serve, weir):
     assert json.loads(done.stdout)["tokens"] == rows[0]["ids"]
     back = server.post("/weir/v1/detokenize", {"model": "m", "tokens": rows[0]["ids"][1:-1]})
     assert back.status == 200 and back.json["text"].lower().startswith("the weir"), back
+    wrong = server.post("/weir/v1/detokenize", {"model": "m", "tokens": [10 ** 6]})
+    assert wrong.status == 400 and wrong.error["param"] == "tokens", wrong
 
 
 # --- lengths -------------------------------------------------------------------------------------

@@ -10,7 +10,8 @@ import socket
 import time
 
 import pytest
-from harness import (GiB, LIVING, MiB, SLOW, names_gib, program, raw_post, state_machine, wait_until)
+from harness import (GiB, LIVING, MiB, SLOW, names_gib, program, raw_post, read_answers, state_machine,
+                     wait_until)
 
 TEXT = "fake:text_embedding"
 WORDS = "fake:text_to_text?script=yes"
@@ -205,6 +206,20 @@ def test_drain_waits_for_a_stream(serve):
     server.signal(signal.SIGTERM)
     answer = stream.result()
     assert answer.status == 200 and answer.body.decode().rstrip().endswith("data: [DONE]"), answer
+    assert server.wait_exit(5) == 0
+
+
+def test_drain_answers_an_upload(serve):
+    """Who is still sending when the drain ends is told why, not just cut off."""
+    server = serve({"m": TEXT})
+    upload = server.raw(raw_post({"model": "m", "input": "x" * 1000})[:-10])
+    wait_until(lambda: b"weir_http_in_flight 2\n" in server.get("/metrics").body, 5, "its head is read")
+    server.signal(signal.SIGTERM)
+    upload.settimeout(10 * SLOW)
+    [(status, headers, body)] = read_answers(upload, 1)
+    assert status == 503 and json.loads(body)["error"]["code"] == "shutting_down", body
+    assert headers["connection"] == "close" and int(headers["retry-after"]) >= 1
+    upload.close()
     assert server.wait_exit(5) == 0
 
 

@@ -15,10 +15,10 @@
  *
  * Every struct begins with its size (error.h's is exempt); whatever else is zero means its default.
  * All calls come from one thread, which lives as long as the pool (workers die with it), and from
- * the process that opened the pool, not from a child that it forked. Inside callbacks submit,
- * cancel, credit and control are legal, step and close are not; `log` may call nothing. The library
- * installs no signal handler and reaps only its own children; the host may ignore SIGCHLD or reap
- * them itself. */
+ * the process that opened the pool: in a child that it forked they are refused, and weir_close does
+ * nothing. Inside callbacks submit, cancel, credit and control are legal, step and close are not;
+ * `log` may call nothing. The library installs no signal handler and reaps only its own children;
+ * the host may ignore SIGCHLD or reap them itself. */
 #ifndef WEIR_H
 #define WEIR_H
 
@@ -204,12 +204,12 @@ struct weir_end {
     int64_t total_ms;
 };
 
-/* on_end comes exactly once and last; no callback comes before weir_submit returned. */
+/* on_end comes exactly once and last; no callback comes before weir_submit returned. Each may be
+ * NULL. */
 struct weir_callbacks {
     size_t size;
     void (*on_output)(void *context, uint64_t id, const struct weir_output *output);
-    void (*on_progress)(void *context, uint64_t id, uint32_t step,
-                        uint32_t steps); /* may be NULL */
+    void (*on_progress)(void *context, uint64_t id, uint32_t step, uint32_t steps);
     void (*on_end)(void *context, uint64_t id, const struct weir_end *end);
 };
 
@@ -241,7 +241,8 @@ struct weir_request {
 /* NULL and a filled err on failure. Starts no process. */
 WEIR_API struct weir *weir_open(const struct weir_options *options, struct weir_error *err);
 
-/* Ends every request with WEIR_SHUTTING_DOWN, kills and reaps every worker; may block for it. */
+/* Ends every request with WEIR_SHUTTING_DOWN, kills and reaps every worker; may block for it. NULL
+ * is no pool: nothing is done. */
 WEIR_API void weir_close(struct weir *w);
 
 /* The request's id, never 0; 0 is a refusal without any callback. */
@@ -259,11 +260,12 @@ WEIR_API bool weir_credit(struct weir *w, uint64_t id, uint32_t events, uint64_t
 WEIR_API int weir_fd(struct weir *w);
 
 /* Does what is due; waits up to timeout_ms for something to do (-1: for ever, 0: not at all). Fails
- * only within a callback, or when the pool's descriptor is of no use any more. */
+ * only within a callback, in a forked child, or when the pool's descriptor is of no use any
+ * more. */
 WEIR_API enum weir_code weir_step(struct weir *w, int timeout_ms, struct weir_error *err);
 
 /* Takes one JSON object {"op":…}, answers one; never blocks. The answer is borrowed until the next
- * weir_control or weir_close, NUL-terminated; *answer_bytes (may be NULL) is its length.
+ * weir_control or weir_close, NUL-terminated; *answer_bytes is its length. Both may be NULL.
  *
  *   {"op":"register","name":N,"path":P, optional "max_workers","min_workers","idle_ms",
  *    "idle_label_ms","slots","context","precision":"bf16","truncate","aliases":[N],

@@ -41,14 +41,11 @@ static const struct option embed_options_table[] = {
     POOL_OPTIONS(struct embed_options),
 };
 
-/* An error of one text names it by its number among all, not within the batch. */
 static void name_text(const struct texts *texts, struct weir_error *err)
 {
-    const char *const kind = texts->are_lines ? "line" : "text";
-    if (err->index >= 0 && (size_t)err->index < texts->count)
-        weir_wrap(err, "%s %zu", kind, texts->first + (size_t)err->index + 1);
-    else if (texts->first > 0)
-        weir_wrap(err, "%ss %zu to %zu", kind, texts->first + 1, texts->first + texts->count);
+    if (!texts_name_error(texts, 0, texts->count, err) && texts->first > 0)
+        weir_wrap(err, "%ss %zu to %zu", texts->are_lines ? "line" : "text", texts->first + 1,
+                  texts->first + texts->count);
 }
 
 static enum weir_code embed_all(struct backend *backend, struct texts *texts,
@@ -149,9 +146,9 @@ const struct verb verb_embed = {
         "\n"
         "Answers are printed as they come, in the order of the texts; stdin is not read to its\n"
         "end first. With -o FILE they go to a file beside it, which becomes FILE when all are\n"
-        "there. Ctrl-C (status 130), SIGTERM (143) or an error keep what was answered: stdout has\n"
-        "it, and of a FILE it is FILE.part, whole lines or a valid NumPy file. A long input shows\n"
-        "how far the work is on a stderr that is a terminal.",
+        "there. Ctrl-C (status 130), SIGTERM (143), SIGHUP (129) or an error keep what was\n"
+        "answered: stdout has it, and of a FILE it is FILE.part, whole lines or a valid NumPy\n"
+        "file. A long input shows how far the work is on a stderr that is a terminal.",
     .options = embed_options_table,
     .options_count = ARRAY_COUNT(embed_options_table),
     .run = embed_run,

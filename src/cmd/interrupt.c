@@ -1,5 +1,6 @@
 #include "cmd/interrupt.h"
 
+#include "base/check.h"
 #include "base/str.h"
 #include "cmd/output_file.h"
 
@@ -7,7 +8,10 @@
 #include <string.h>
 #include <unistd.h>
 
+static const int caught[] = { SIGINT, SIGTERM, SIGHUP };
+
 static struct {
+    bool taken[ARRAY_COUNT(caught)];
     const struct output_file *file;
     char said[512];
     volatile sig_atomic_t held, pending, wipes;
@@ -42,21 +46,29 @@ static void on_signal(int number)
         finish(number);
 }
 
+/* What was ignored from the start stays so: nohup and shells without jobs mean it. */
 void interrupt_arm(const struct output_file *file)
 {
-    struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
+    struct sigaction before, action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
     sigemptyset(&action.sa_mask);
-    sigaddset(&action.sa_mask, SIGINT);
-    sigaddset(&action.sa_mask, SIGTERM);
+    for (size_t i = 0; i < ARRAY_COUNT(caught); i++)
+        sigaddset(&action.sa_mask, caught[i]);
     state.file = file;
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    for (size_t i = 0; i < ARRAY_COUNT(caught); i++) {
+        sigaction(caught[i], NULL, &before);
+        state.taken[i] = before.sa_handler != SIG_IGN;
+        if (state.taken[i])
+            sigaction(caught[i], &action, NULL);
+    }
 }
 
 void interrupt_disarm(void)
 {
-    signal(SIGINT, SIG_DFL);
-    signal(SIGTERM, SIG_DFL);
+    for (size_t i = 0; i < ARRAY_COUNT(caught); i++) {
+        if (state.taken[i])
+            signal(caught[i], SIG_DFL);
+        state.taken[i] = false;
+    }
     state.file = NULL;
     state.said[0] = '\0';
 }

@@ -1,9 +1,9 @@
-/* interrupt.h — how SIGINT and SIGTERM end a verb that writes answers as they come.
+/* interrupt.h — how SIGINT, SIGTERM and SIGHUP end a verb that writes answers.
  *
  * At once, with status 128 + the signal's number: the line of progress is wiped, an output file is
  * kept as its .part, and stderr says so. What stands between interrupt_hold and interrupt_release
  * is done to its end first; a second signal does not wait for it. State of the program: one verb
- * at a time. */
+ * at a time. A signal that was ignored before is ignored still. */
 #ifndef CMD_INTERRUPT_H
 #define CMD_INTERRUPT_H
 

@@ -114,11 +114,13 @@ static const struct serve_model *find(const struct serve_config *c, const char *
     return model_ref_is_path(model) ? NULL : serve_models_called(&c->models, model);
 }
 
-/* What a pool calls a model that was given by its path: the last part, or "model" where that is no
- * name, as for fake:. The caller's (mem_free). */
+/* What a pool calls a model that was given by its path: the last part, of fake: all before the
+ * options, or "model" where that is no name. The caller's (mem_free). */
 static char *name_of_path(const char *path)
 {
     struct str rest = str_of(path), part, name = STR("model");
+    if (str_starts(rest, STR("fake:")))
+        str_cut(rest, '?', &rest, &part);
     while (rest.len > 0) {
         str_cut(rest, '/', &part, &rest);
         if (part.len > 0)

@@ -264,7 +264,7 @@ static enum weir_code unknown_option(const struct options *o, const char *given,
     if (near != NULL)
         return weir_fail(err, WEIR_INVALID, "there is no option '%s', perhaps --%s?", given, near);
     return weir_fail(err, WEIR_INVALID,
-                     "there is no option '%s' ('--' comes before texts that begin with '-')",
+                     "there is no option '%s' ('--' comes before arguments that begin with '-')",
                      given);
 }
 

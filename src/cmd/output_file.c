@@ -62,9 +62,12 @@ enum weir_code output_file_begin(struct output_file *f, const char *path, size_t
                                .fd = -1,
                                .head_bytes = head_bytes,
                                .bytes = head_bytes };
-    const bool is_there = stat(path, &old) == 0;
+    const bool is_there = lstat(path, &old) == 0;
     if (is_there && !S_ISREG(old.st_mode)) {
-        weir_fail(err, WEIR_INVALID, "%s is no regular file: it cannot be replaced", path);
+        if (S_ISLNK(old.st_mode)) /* as /dev/stdout is: a rename would replace the link itself */
+            weir_fail(err, WEIR_INVALID, "%s is a link: name the file that it leads to", path);
+        else
+            weir_fail(err, WEIR_INVALID, "%s is no regular file: it cannot be replaced", path);
         forget(f);
         return WEIR_INVALID;
     }

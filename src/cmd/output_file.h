@@ -24,7 +24,7 @@ struct output_file {
 };
 
 /* `head_bytes` are left free at the beginning, for what f->head holds in the end. Refuses a target
- * that is there and is no regular file. */
+ * that is there and is no regular file; a link is none. */
 enum weir_code output_file_begin(struct output_file *f, const char *path, size_t head_bytes,
                                  struct weir_error *err);
 /* All of it or, after an error, nothing. */

@@ -88,6 +88,11 @@ static void test_refused(void **state)
     assert_int_equal(output_file_begin(&f, "/dev/null", 0, &err), WEIR_INVALID);
     assert_non_null(strstr(err.text, "/dev/null is no regular file"));
     assert_int_equal(output_file_begin(&f, folder, 0, &err), WEIR_INVALID);
+    unlink(part);
+    assert_int_equal(symlink("/nonexistent/y", part), 0);
+    assert_int_equal(output_file_begin(&f, part, 0, &err), WEIR_INVALID);
+    assert_non_null(strstr(err.text, "is a link"));
+    assert_int_equal(unlink(part), 0);
     assert_int_equal(output_file_begin(&f, "/nonexistent/x", 0, &err), WEIR_INTERNAL);
     assert_non_null(strstr(err.text, "/nonexistent/x"));
     assert_int_equal(f.fd, -1);

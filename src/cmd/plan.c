@@ -147,9 +147,10 @@ static int plan_run(const struct verb *verb, int argc, char **argv)
         status = verb_misused(verb, "a MODEL is missing");
     else if (api_init(&api, &err) != WEIR_OK)
         status = verb_misused(verb, "%s", err.text);
-    else if (plan_all(&api, &o, options.json, &out, &err) != WEIR_OK)
+    else if (plan_all(&api, &o, options.json, &out, &err) != WEIR_OK) {
+        verb_write(&out, NULL); /* the models before the one that failed */
         status = verb_failed(verb, &err);
-    else
+    } else
         status = verb_end(verb, &out);
     buffer_finish(&out);
     options_finish(&o);

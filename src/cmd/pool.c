@@ -15,7 +15,7 @@
 #include <uv.h>
 
 /* What ends a request early. */
-static const int caught[] = { SIGINT, SIGTERM };
+static const int caught[] = { SIGINT, SIGTERM, SIGHUP };
 
 struct pool {
     struct weir *weir;
@@ -93,8 +93,11 @@ static void catch_signals(struct pool *p)
     for (size_t i = 0; i < ARRAY_COUNT(caught); i++)
         sigaddset(&action.sa_mask, caught[i]);
     waiting = p;
-    for (size_t i = 0; i < ARRAY_COUNT(caught); i++)
-        sigaction(caught[i], &action, &p->before[i]);
+    for (size_t i = 0; i < ARRAY_COUNT(caught); i++) {
+        sigaction(caught[i], NULL, &p->before[i]);
+        if (p->before[i].sa_handler != SIG_IGN) /* as nohup and shells without jobs mean it */
+            sigaction(caught[i], &action, NULL);
+    }
 }
 
 static void release_signals(struct pool *p)

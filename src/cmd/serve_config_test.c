@@ -279,14 +279,14 @@ static void test_refusals_of_models(void **state)
         { "precision = f16",                     "weir.conf:3", "f32|bf16"                  },
         { "truncate = maybe",                    "weir.conf:3", "truncate"                  },
         { "path = /y",                           "weir.conf:3", "set before, at"            },
-        { "capability = text_embed",             "weir.conf:1", "no capability 'text_embed'"},
+        { "capability = text_embed",             "weir.conf:3", "no capability 'text_embed'"},
         { "alias = b,,c",                        "weir.conf:1", "lists with commas"         },
-        { "alias = b c",                         "weir.conf:1", "'b c' is no name"          },
-        { "alias = a",                           "weir.conf:1", "the name of a model"       },
-        { "alias = b, b",                        "weir.conf:1", "'b' is there twice"        },
+        { "alias = b c",                         "weir.conf:3", "'b c' is no name"          },
+        { "alias = a",                           "weir.conf:3", "the name of a model"       },
+        { "alias = b, b",                        "weir.conf:3", "'b' is there twice"        },
         { "min_workers = 9",                     "weir.conf:1", "more than max_workers"     },
         { "idle=1\nidle_label=2",                "weir.conf:1", "idle_label (2 s)"          },
-        { "alias=c\n[model b]\npath=y\nalias=c", "weir.conf:4", "alias of 'a' too"          },
+        { "alias=c\n[model b]\npath=y\nalias=c", "weir.conf:6", "alias of 'a' too"          },
     };
     char text[256];
     (void)state;

@@ -269,16 +269,17 @@ static enum weir_code write_order(struct serve_models *m, struct serve_model *mo
                          LIST_MOST);
     for (size_t i = 0; i < aliases_count; i++) {
         if (add_alias(m, model, aliases[i], err) != WEIR_OK)
-            return weir_wrap(err, "%s: alias", where);
+            return options_wrap(&model->values, "alias", 0, err);
         for (size_t k = 0; k < i; k++) {
-            if (str_eq(aliases[i], aliases[k]))
-                return weir_fail(err, WEIR_INVALID, "%s: alias: '%.*s' is there twice", where,
-                                 STR_ARG(aliases[i]));
+            if (str_eq(aliases[i], aliases[k])) {
+                weir_fail(err, WEIR_INVALID, "'%.*s' is there twice", STR_ARG(aliases[i]));
+                return options_wrap(&model->values, "alias", 0, err);
+            }
         }
     }
     for (size_t i = 0; i < capabilities_count; i++) {
         if (check_capability(capabilities[i], err) != WEIR_OK)
-            return weir_wrap(err, "%s: capability", where);
+            return options_wrap(&model->values, "capability", 0, err);
     }
     const struct option_value *const priority = &model->values.values[ROW_PRIORITY];
     const struct option_value *const precision = &model->values.values[ROW_PRECISION];

@@ -207,9 +207,10 @@ static int show_run(const struct verb *verb, int argc, char **argv)
         status = verb_misused(verb, "a MODEL is missing");
     else if (api_init(&api, &err) != WEIR_OK)
         status = verb_misused(verb, "%s", err.text);
-    else if ((code = show_all(verb, &options, &api, &o, &out, &err)) != WEIR_OK)
+    else if ((code = show_all(verb, &options, &api, &o, &out, &err)) != WEIR_OK) {
+        verb_write(&out, NULL); /* the models before the one that failed */
         status = verb_status(verb, code, &err);
-    else
+    } else
         status = verb_end(verb, &out);
     buffer_finish(&out);
     options_finish(&o);

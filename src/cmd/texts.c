@@ -69,6 +69,38 @@ static bool add(struct texts *t, struct str text)
     return false;
 }
 
+/* "input 3 has …" and "input 3: …": the number, and the text behind it. A server's answer has no
+ * other place for it. */
+static bool cut_input(struct str text, uint64_t *number, struct str *rest)
+{
+    const struct str head = STR("input ");
+    if (!str_starts(text, head))
+        return false;
+    *rest = (struct str){ text.data + head.len, text.len - head.len };
+    struct str digits = { rest->data, 0 };
+    while (digits.len < rest->len && rest->data[digits.len] >= '0' && rest->data[digits.len] <= '9')
+        digits.len++;
+    *rest = (struct str){ rest->data + digits.len, rest->len - digits.len };
+    return str_to_u64(digits, number);
+}
+
+bool texts_name_error(const struct texts *t, size_t from, size_t count, struct weir_error *err)
+{
+    const char *const kind = t->are_lines ? "line" : "text";
+    const struct weir_error before = *err;
+    struct str rest;
+    uint64_t input;
+    if (cut_input(str_of(before.text), &input, &rest) && input < count) {
+        str_print(err->text, sizeof(err->text), "%s %zu%.*s", kind,
+                  t->first + from + (size_t)input + 1, STR_ARG(rest));
+        return true;
+    }
+    if (err->index < 0 || (size_t)err->index >= count)
+        return false;
+    weir_wrap(err, "%s %zu", kind, t->first + from + (size_t)err->index + 1);
+    return true;
+}
+
 static bool is_full(const struct texts *t)
 {
     return t->count == TEXTS_BATCH || t->used >= BATCH_BYTES || t->problem.code != WEIR_OK;

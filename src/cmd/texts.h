@@ -43,6 +43,11 @@ void texts_finish(struct texts *t);
 size_t texts_total(const struct texts *t);
 double texts_share(const struct texts *t);
 
+/* Makes an error of a request say which of all texts it is about: "line 151 has 602 tokens …". The
+ * request had `count` texts of the batch, from items[from] on; the pool counts them from 0. False
+ * when the error is of none of them. */
+bool texts_name_error(const struct texts *t, size_t from, size_t count, struct weir_error *err);
+
 /* Makes the next batch; count 0 at the end. */
 enum weir_code texts_next(struct texts *t, struct weir_error *err);
 

@@ -57,6 +57,32 @@ static void test_lines(void **state)
     drop(t, p);
 }
 
+/* The pool counts the inputs of a request from 0, people count lines and texts from 1. */
+static void test_errors_name_the_text(void **state)
+{
+    (void)state;
+    struct texts t = { .count = 8, .first = 512, .are_lines = true };
+    struct weir_error err;
+    weir_fail(&err, WEIR_CONTEXT_LENGTH, "input 3 has 602 tokens");
+    assert_true(texts_name_error(&t, 0, 8, &err));
+    assert_string_equal(err.text, "line 516 has 602 tokens");
+    weir_fail(&err, WEIR_INVALID, "input 0: token 0 is 9");
+    err.index = 0;
+    assert_true(texts_name_error(&t, 5, 1, &err));
+    assert_string_equal(err.text, "line 518: token 0 is 9");
+    t.are_lines = false;
+    weir_fail(&err, WEIR_MODEL_FAILED, "its vector is not finite");
+    err.index = 1;
+    assert_true(texts_name_error(&t, 0, 8, &err));
+    assert_string_equal(err.text, "text 514: its vector is not finite");
+    static const char *const others[] = { "input 8 has more", "input", "input x", "boo", "" };
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        weir_fail(&err, WEIR_INVALID, "%s", others[i]);
+        assert_false(texts_name_error(&t, 0, 8, &err));
+        assert_string_equal(err.text, others[i]);
+    }
+}
+
 /* A slow writer: what is whole is given at once, the rest when it comes. */
 static void test_early_batches(void **state)
 {
@@ -190,9 +216,10 @@ static void test_arguments(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lines),        cmocka_unit_test(test_early_batches),
-        cmocka_unit_test(test_full_batches), cmocka_unit_test(test_bad_lines),
-        cmocka_unit_test(test_long_lines),   cmocka_unit_test(test_arguments),
+        cmocka_unit_test(test_lines),         cmocka_unit_test(test_errors_name_the_text),
+        cmocka_unit_test(test_early_batches), cmocka_unit_test(test_full_batches),
+        cmocka_unit_test(test_bad_lines),     cmocka_unit_test(test_long_lines),
+        cmocka_unit_test(test_arguments),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -68,7 +68,7 @@ static enum weir_code decode_batch(struct backend *backend, const struct texts *
             code = backend->ops->detokenize(backend, ids, count, lines, err);
             mem_free(ids);
         }
-        if (code != WEIR_OK && err->code != WEIR_CANCELLED)
+        if (code != WEIR_OK && err->code != WEIR_CANCELLED && !texts_name_error(texts, i, 1, err))
             weir_wrap(err, "%s %zu", texts->are_lines ? "line" : "text", texts->first + i + 1);
     }
     return code;
@@ -87,6 +87,8 @@ static enum weir_code tokenize_all(struct backend *backend, struct texts *texts,
         if (code == WEIR_OK && lines.failed)
             code =
                 weir_fail(err, WEIR_NO_MEMORY, "no memory for %zu lines of output", texts->count);
+        if (code != WEIR_OK && !options->decode)
+            texts_name_error(texts, 0, texts->count, err);
         const enum weir_code written = verb_write(&lines, code == WEIR_OK ? err : NULL);
         buffer_finish(&lines);
         if (code != WEIR_OK || written != WEIR_OK)

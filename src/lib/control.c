@@ -418,6 +418,8 @@ enum weir_code weir_control(struct weir *w, const char *json, size_t bytes, cons
     struct weir_error local;
     json_error_t where;
     err = err != NULL ? err : &local;
+    if (!pool_is_own(w, err))
+        return WEIR_INVALID;
     world_wake(w);
     json_t *o = json_loadb(json, bytes, JSON_REJECT_DUPLICATES, &where);
     enum weir_code code =
@@ -431,7 +433,8 @@ enum weir_code weir_control(struct weir *w, const char *json, size_t bytes, cons
     buffer_u8(&w->answer, 0);
     if (w->answer.failed)
         return weir_fail(err, WEIR_INTERNAL, "the answer is larger than %zu bytes", w->answer.max);
-    *answer = (const char *)w->answer.data;
+    if (answer != NULL)
+        *answer = (const char *)w->answer.data;
     if (answer_bytes != NULL)
         *answer_bytes = w->answer.len - 1;
     return WEIR_OK;

@@ -90,6 +90,43 @@ static void test_a_host_that_forks(void **state)
     assert_in_range(busy, 1, 50);
 }
 
+/* What a forked child calls is refused and changes nothing: also not when it closes the pool, as an
+ * exit handler of the host would. */
+static bool child_is_refused(void)
+{
+    struct outcome o = { 0 };
+    struct weir_error err;
+    bool refused = embed("m", "x", &o, &err) == 0 && strstr(err.text, "of process") != NULL;
+    refused = weir_step(pool, 0, &err) == WEIR_INVALID && refused;
+    refused =
+        weir_control(pool, "{\"op\":\"status\"}", 15, NULL, NULL, &err) == WEIR_INVALID && refused;
+    refused = !weir_cancel(pool, 1) && !weir_credit(pool, 1, 1, 1) && refused;
+    weir_close(pool);
+    return refused;
+}
+
+static void test_a_forked_child_that_uses_the_pool(void **state)
+{
+    (void)state;
+    struct outcome o[2] = { 0 };
+    struct weir_error err;
+    int status = -1;
+    open_guest();
+    add_model("m", "fake:text_embedding?step=100ms");
+    assert_true(embed("m", "hello", &o[0], &err) != 0);
+    run_until_event("\"to\":\"Processing\"", 20);
+    const pid_t child = fork();
+    if (child == 0)
+        _exit(child_is_refused() ? 0 : 1);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_true(embed("m", "world", &o[1], &err) != 0);
+    run(o, 2, 20);
+    assert_int_equal(o[0].code, WEIR_OK);
+    assert_int_equal(o[1].code, WEIR_OK);
+    weir_close(pool);
+}
+
 /* The targets of a process's descriptors: `[n]` is that of descriptor n, or empty. */
 #define FDS_MOST 256
 struct links {
@@ -186,6 +223,7 @@ int main(void)
         cmocka_unit_test(test_a_host_that_ignores_sigchld),
         cmocka_unit_test(test_a_host_that_reaps_every_child),
         cmocka_unit_test(test_a_host_that_forks),
+        cmocka_unit_test(test_a_forked_child_that_uses_the_pool),
         cmocka_unit_test(test_a_worker_has_no_descriptor_of_the_host),
         cmocka_unit_test(test_close_leaves_no_descriptor),
     };

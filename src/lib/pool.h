@@ -13,6 +13,8 @@
 
 #include "weir/weir.h"
 
+#include <sys/types.h>
+
 #define WORKERS_MOST 1024 /* of one model */
 
 struct weir {
@@ -27,6 +29,7 @@ struct weir {
     struct model_settings defaults;
     size_t words_max;
     int64_t drain_ms;
+    pid_t owner; /* the process that opened it */
     int epoll, timer, wake;
     bool awake;           /* wake was written and not yet read */
     bool stepping;        /* inside weir_step: a callback may not step or close */
@@ -40,6 +43,10 @@ struct weir {
     struct learned_file learned;
     struct inspected_file inspected;
 };
+
+/* False in a child that the host forked: it shares descriptors with the owner, and what it would do
+ * to them or to the workers, the owner would meet. */
+bool pool_is_own(const struct weir *w, struct weir_error *err);
 
 /* world.c: struct world with the operating system. */
 void world_init(struct weir *w);

@@ -171,7 +171,7 @@ uint64_t weir_submit(struct weir *w, const struct weir_request *r, struct weir_e
     uint8_t *payload = NULL;
     size_t bytes = 0;
     struct weir_embed embed;
-    if (check_request(r, err) != WEIR_OK)
+    if (!pool_is_own(w, err) || check_request(r, err) != WEIR_OK)
         return 0;
     const struct typed_operation *o = typed_operation(r->operation, r->capability, err);
     const void *input = settle_input(w, r, &embed);

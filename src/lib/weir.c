@@ -12,6 +12,7 @@
 #include "lib/pool.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #define CLOSE_WAIT_MS    10
 #define CACHE_PATH_MAX   4000                       /* it travels in frames to the workers */
@@ -153,9 +154,12 @@ static enum weir_code take_defaults(const struct weir_options *o, struct model_s
         .idle_label_ms = o->idle_label_ms == 0 && label_ms > idle_ms ? idle_ms : label_ms,
         .priority = PRIORITY_NORMAL,
     };
-    if (out->max_workers > WORKERS_MOST || out->min_workers > out->max_workers)
-        return weir_fail(err, WEIR_INVALID, "min_workers is %u and max_workers %u, the limit is %d",
-                         out->min_workers, out->max_workers, WORKERS_MOST);
+    if (out->max_workers > WORKERS_MOST)
+        return weir_fail(err, WEIR_INVALID, "max_workers is %u, the limit is %d", out->max_workers,
+                         WORKERS_MOST);
+    if (out->min_workers > out->max_workers)
+        return weir_fail(err, WEIR_INVALID, "min_workers is %u, more than max_workers, %u",
+                         out->min_workers, out->max_workers);
     if (out->idle_label_ms > out->idle_ms)
         return weir_fail(err, WEIR_INVALID, "idle_label_ms is %lld, more than idle_ms, %lld",
                          (long long)out->idle_label_ms, (long long)out->idle_ms);
@@ -170,6 +174,7 @@ struct weir *weir_open(const struct weir_options *o, struct weir_error *err)
         take_defaults(o, &defaults, err) != WEIR_OK)
         return NULL;
     struct weir *w = mem_new(1, sizeof *w);
+    w->owner = getpid();
     w->log_user = o->log;
     w->log_context = o->log_context;
     w->log = (struct log){ .sink = log_to_user, .context = w, .least = LOG_DEBUG };
@@ -209,9 +214,17 @@ struct weir *weir_open(const struct weir_options *o, struct weir_error *err)
     return w;
 }
 
+bool pool_is_own(const struct weir *w, struct weir_error *err)
+{
+    if (w->owner == getpid())
+        return true;
+    weir_fail(err, WEIR_INVALID, "the pool is of process %ld, this is another", (long)w->owner);
+    return false;
+}
+
 void weir_close(struct weir *w)
 {
-    if (w == NULL)
+    if (w == NULL || !pool_is_own(w, NULL))
         return;
     CHECK(!w->stepping);
     if (w->supervisor != NULL) {
@@ -243,6 +256,8 @@ void weir_close(struct weir *w)
 
 bool weir_cancel(struct weir *w, uint64_t id)
 {
+    if (!pool_is_own(w, NULL))
+        return false;
     supervisor_clock(w->supervisor, clock_ms());
     world_wake(w);
     return supervisor_cancel(w->supervisor, id);
@@ -250,6 +265,8 @@ bool weir_cancel(struct weir *w, uint64_t id)
 
 bool weir_credit(struct weir *w, uint64_t id, uint32_t events, uint64_t bytes)
 {
+    if (!pool_is_own(w, NULL))
+        return false;
     supervisor_clock(w->supervisor, clock_ms());
     world_wake(w);
     return supervisor_credit(w->supervisor, id, events, bytes);
@@ -262,6 +279,8 @@ int weir_fd(struct weir *w)
 
 enum weir_code weir_step(struct weir *w, int timeout_ms, struct weir_error *err)
 {
+    if (!pool_is_own(w, err))
+        return WEIR_INVALID;
     if (w->stepping)
         return weir_fail(err, WEIR_INVALID, "weir_step was called from within a callback");
     w->stepping = w->turn_ahead = true;

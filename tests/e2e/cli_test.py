@@ -276,6 +276,30 @@ def test_ctrl_c_before_the_first_answer_leaves_no_file(tmp_path):
     assert list(tmp_path.glob("out*")) == []
 
 
+@pytest.mark.parametrize("model", ["m", FAKE], ids=["by a server", "here"])
+def test_a_closed_terminal_and_what_is_ignored(serve, tmp_path, model):
+    """SIGHUP is like Ctrl-C; a signal that was ignored when the verb began does not end it."""
+    host = serve({"m": FAKE}).url if model == "m" else NOBODY
+    work = Streamed(tmp_path, model, "-", "-o", tmp_path / "out.json", WEIR_HOST=host)
+    work.write("one\n")
+    wait_until(lambda: [entry for entry in tmp_path.glob("out.json.*.tmp") if entry.stat().st_size],
+               20, "the first answer")
+    assert work.interrupt(signal.SIGHUP)[0] == 128 + signal.SIGHUP
+    assert [entry.name for entry in tmp_path.glob("out*")] == ["out.json.part"]
+    before = {number: signal.signal(number, signal.SIG_IGN)
+              for number in (signal.SIGINT, signal.SIGHUP)}
+    try:
+        work = Streamed(tmp_path, model, "-", WEIR_HOST=host)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    work.write("one\n")
+    assert json.loads(work.process.stdout.readline())["index"] == 0
+    work.process.send_signal(signal.SIGINT)
+    status, out, err = work.interrupt(signal.SIGHUP)
+    assert (status, out, err) == (0, "", "")
+
+
 def on_terminal(folder, *arguments, lines=0, **environment):
     """What `weir embed` wrote to a stderr that is a terminal; its stdout is a file."""
     source = folder / "lines.txt"
@@ -604,6 +628,14 @@ def test_top_survives_the_server_and_ctrl_c_ends_it(serve, tmp_path):
     screen.wait("retrying")
     screen.process.send_signal(signal.SIGINT)
     assert screen.end() == 128 + signal.SIGINT
+
+
+@pytest.mark.parametrize("verb", ["show", "plan"])
+def test_models_before_one_that_fails_are_printed(serve, weir, verb):
+    host = serve({"m": FAKE}).url
+    done = weir(verb, "--json", "m", "nope", WEIR_HOST=host)
+    assert done.returncode == 1 and "'nope'" in done.stderr, done
+    assert json.loads(done.stdout)["model"] == "m"
 
 
 def test_top_once(serve, weir):

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import signal
 import subprocess
 import sys
 
@@ -13,6 +14,10 @@ from harness import ROOT, Server, clean_environment, program, run_weir, state_ma
 
 
 def pytest_sessionstart():
+    # In the background a shell has programs ignore some signals, and weir leaves it at that.
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
     for name in ("weir", "weir-worker-fake"):
         if not os.access(program(name), os.X_OK):
             pytest.exit(f"{program(name)} is not there: WEIR_BIN names the folder", returncode=2)

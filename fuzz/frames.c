@@ -97,6 +97,19 @@ static bool (*const readers[FRAME_TYPES])(const struct frame *f, struct buffer *
     [FRAME_PREPARED] = same_prepared,
 };
 
+/* Texts of errors are read without their control characters (str_blank_controls); nothing else may
+ * differ. */
+static bool is_same(const struct frame *f, const uint8_t *again)
+{
+    for (size_t i = 0; i < f->length; i++) {
+        const uint8_t was = f->body[i];
+        const bool is_blanked = was < 0x20 || was == 0x7f || was == 0xc2 || (was & 0xe0) == 0x80;
+        if (again[i] != was && (again[i] != ' ' || !is_blanked))
+            return false;
+    }
+    return true;
+}
+
 static void check_message(const struct frame *f)
 {
     struct buffer again;
@@ -107,7 +120,7 @@ static void check_message(const struct frame *f)
     buffer_init(&again, FRAME_BODY_MAX);
     if (readers[f->type](f, &again, &err)) {
         CHECK(!again.failed && again.len == f->length);
-        CHECK(again.len == 0 || memcmp(again.data, f->body, again.len) == 0);
+        CHECK(again.len == 0 || is_same(f, again.data));
     } else {
         fuzz_check_error(&err, WEIR_INVALID, frame_name(f->type));
     }
